@@ -1,0 +1,132 @@
+"""A recipe is YAML that is also a Python program, so that `accelerate launch recipes/NAME.yaml` runs it; here it is read, strictly."""
+
+import difflib
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from transformers import HfArgumentParser
+from trl import ModelConfig
+
+from mmprolong_hf.config import DataArguments, MMProLongConfig
+
+
+ARGUMENTS = (DataArguments, MMProLongConfig, ModelConfig)
+# The one line that makes YAML a program is, to YAML, a key that begins so.
+PROGRAM_KEY = "if __name__"
+
+
+def load_recipe(path: str | Path) -> dict:
+    """
+    Reads a recipe, without the line that makes it a program.
+
+    Raises:
+        ValueError: when the file does not exist, is not YAML, or is no mapping.
+
+    Example:
+
+    ```python
+    >>> path = Path(getfixture("tmp_path")) / "r.yaml"
+    >>> _ = path.write_text('if __name__ == "__main__": main(); r\"\"\"\\nmax_length: 4096\\n# \"\"\"\\n')
+    >>> load_recipe(path)
+    {'max_length': 4096}
+
+    ```
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"recipe {path} does not exist")
+    try:
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"recipe {path} is not valid YAML: {error}") from error
+    if not isinstance(recipe, dict):
+        raise ValueError(f"recipe {path} holds a {type(recipe).__name__}, expected a mapping of keys to values")
+    return {key: value for key, value in recipe.items() if not str(key).startswith(PROGRAM_KEY)}
+
+
+def check_recipe(recipe: dict, name: str) -> None:
+    """
+    Raises:
+        ValueError: for an unknown key, naming the nearest known one, or a value of the wrong type.
+
+    Example:
+
+    ```python
+    >>> check_recipe({"max_lenght": 4096}, "r.yaml")
+    Traceback (most recent call last):
+    ...
+    ValueError: r.yaml: unknown key 'max_lenght', did you mean 'max_length'?
+    >>> check_recipe({"learning_rate": "1e-5"}, "r.yaml")
+    Traceback (most recent call last):
+    ...
+    ValueError: r.yaml: learning_rate is '1e-5' (str), expected float; YAML reads 1e-5 and 4.0e6 as text, write 1.0e-5 and 4.0e+6
+
+    ```
+    """
+    hints = {key: hint for arguments in ARGUMENTS for key, hint in typing.get_type_hints(arguments).items()}
+    known = {field for arguments in ARGUMENTS for field in arguments.__dataclass_fields__}
+    for key, value in recipe.items():
+        if key not in known:
+            raise ValueError(f"{name}: unknown key {key!r}{_nearest(str(key), known)}")
+        if not _fits(value, hints[key]):
+            expected = hints[key].__name__ if isinstance(hints[key], type) else str(hints[key]).replace("typing.", "")
+            note = "; YAML reads 1e-5 and 4.0e6 as text, write 1.0e-5 and 4.0e+6" if isinstance(value, str) else ""
+            raise ValueError(f"{name}: {key} is {value!r} ({type(value).__name__}), expected {expected}{note}")
+
+
+def _nearest(key: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f", did you mean {near[0]!r}?" if near else "; `mmprolong train --help` lists the known ones"
+
+
+def _fits(value: object, hint: object) -> bool:
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin is typing.Literal:
+        return value in parts
+    if isinstance(hint, type) and issubclass(hint, str) and hint is not str:  # an enum of strings
+        return value in [member.value for member in hint]
+    expected = origin or hint
+    if expected is typing.Any:
+        return True
+    if expected is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if expected is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, expected)
+
+
+def parse_recipe(argv: Sequence[str]) -> tuple[DataArguments, MMProLongConfig, ModelConfig]:
+    """
+    Resolves `[RECIPE] [--config RECIPE] [--key value ...]` into the dataclasses; what is on the command line wins.
+
+    Args:
+        argv (`Sequence[str]`): Without the program's name; the first may be the recipe's path.
+
+    Raises:
+        ValueError: as [`load_recipe`] and [`check_recipe`], and for an unknown `--key`.
+    """
+    rest = list(argv)
+    path = rest.pop(0) if rest and not rest[0].startswith("--") else None
+    if "--config" in rest:
+        at = rest.index("--config")
+        if at + 1 == len(rest):
+            raise ValueError("--config needs the path of a recipe")
+        path = rest[at + 1]
+        del rest[at : at + 2]
+    parser = HfArgumentParser(ARGUMENTS, allow_abbrev=False)
+    if path is not None:
+        recipe = load_recipe(path)
+        check_recipe(recipe, str(path))
+        for action in parser._actions:  # argparse's set_defaults leaves `required` as it is
+            if action.dest in recipe:
+                action.default, action.required = recipe[action.dest], False
+    *parsed, unknown = parser.parse_args_into_dataclasses(args=rest, return_remaining_strings=True)
+    if unknown:
+        known = {field for arguments in ARGUMENTS for field in arguments.__dataclass_fields__}
+        raise ValueError(f"unknown option {unknown[0]!r}{_nearest(unknown[0].lstrip('-'), known)}")
+    return tuple(parsed)

@@ -1,0 +1,1 @@
+"""PDFs to question-answer datasets. Nothing here imports torch, transformers or trl."""

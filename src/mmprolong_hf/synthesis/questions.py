@@ -1,0 +1,176 @@
+"""Turns a fact with its evidence into a worded question, and throws out what nobody should be asked."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from .elements import Box
+from .schema import Question
+from .text import fold, is_clean
+
+
+MAX_ANSWER = 400
+TEMPLATES = Path(__file__).parent / "templates" / "extractive.yaml"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """
+    One place that has to be read to answer.
+
+    Args:
+        page (`int`): 1-based.
+        box (`Box`): Where on the page.
+        text (`str`): What is printed there; a second engine must see it too.
+        source (`str`): One of `schema.EVIDENCE_SOURCES`.
+    """
+
+    page: int
+    box: Box
+    text: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A question and the evidence it stands on, before it is confirmed and chosen."""
+
+    question: Question
+    evidence: tuple[Evidence, ...]
+
+
+@cache
+def load_templates() -> dict:
+    """The file of wordings: `phrases` (name -> wordings) and `kinds` (kind -> task and wordings)."""
+    return yaml.safe_load(TEMPLATES.read_text(encoding="utf-8"))
+
+
+def known_kinds() -> tuple[str, ...]:
+    """
+    Every kind of question that the extractive teacher can ask.
+
+    Example:
+
+    ```python
+    >>> "section-title-on-page" in known_kinds()
+    True
+
+    ```
+    """
+    return tuple(load_templates()["kinds"])
+
+
+def choose(options: list, *key) -> object:
+    """
+    One of several options, always the same for the same key (Python's own hash differs from run to run).
+
+    Args:
+        options (`list`): At least one.
+        *key: Anything whose text tells cases apart.
+
+    Example:
+
+    ```python
+    >>> choose(["a", "b", "c"], 0, "document", "fact") == choose(["a", "b", "c"], 0, "document", "fact")
+    True
+
+    ```
+    """
+    digest = hashlib.sha256("\x1f".join(map(str, key)).encode()).digest()
+    return options[int.from_bytes(digest[:8], "big") % len(options)]
+
+
+def pose(
+    kind: str,
+    answer: str | int | Iterable[str],
+    evidence: Iterable[Evidence],
+    *,
+    seed: str,
+    segment: tuple[int, int],
+    answer_format: str | None = None,
+    **slots,
+) -> Candidate:
+    """
+    Word a fact as a question.
+
+    Args:
+        kind (`str`): A key of the template file.
+        answer (`str`, `int` or `Iterable[str]`): The exact answer; several strings become a list.
+        evidence (`Iterable[Evidence]`): What has to be read.
+        seed (`str`): Chooses among the wordings, together with the fact.
+        segment (`tuple[int, int]`): First and last page that the teacher saw.
+        answer_format (`str`, *optional*): Found from the type of the answer if not given.
+        **slots: What the wordings leave open.
+
+    Example:
+
+    ```python
+    >>> heading = Evidence(3, (0.1, 0.1, 0.4, 0.2), "2 Results", "Layout")
+    >>> pose("title-of-number", "Results", [heading], seed="0", segment=(1, 8), number="2").question.evidence_pages
+    (3,)
+
+    ```
+    """
+    evidence = tuple(evidence)
+    if isinstance(answer, int):
+        text, found_format = str(answer), "Integer"
+    elif isinstance(answer, str):
+        text, found_format = answer, "String"
+    else:
+        text, found_format = "; ".join(answer), "List"
+    template = load_templates()["kinds"][kind]
+    wording = choose(template["wordings"], seed, kind, text, *slots.values())
+    question = Question(
+        question=_capitalise(wording.format(**slots)),
+        answer=text,
+        task=template["task"],
+        answer_format=answer_format or found_format,
+        evidence_pages=tuple(sorted({e.page for e in evidence})),
+        evidence_sources=tuple(sorted({e.source for e in evidence})),
+        evidence_boxes=tuple((float(e.page), *e.box) for e in evidence),
+        template=kind,
+        segment=segment,
+    )
+    return Candidate(question, evidence)
+
+
+def flaw(question: Question) -> str | None:
+    """
+    Why a question may not be asked, or None.
+
+    Args:
+        question (`Question`): A worded question.
+
+    Example:
+
+    ```python
+    >>> flaw(Question("What is the title of section 2?", "Section 2", "extract-single", "String", (1,), ("Layout",)))
+    'answer_in_question'
+
+    ```
+    """
+    if not is_clean(question.question) or not is_clean(question.answer):
+        return "unreadable_characters"
+    if not question.answer.strip() or len(question.answer) > MAX_ANSWER:
+        return "answer_empty_or_long"
+    if question.answer_format in ("Integer", "Float"):
+        numbers = re.findall(r"\d+(?:\.\d+)?", question.question)
+        return "answer_in_question" if question.answer in numbers else None
+    if any(fold(part) and _is_named(part, question.question) for part in question.answer.split("; ")):
+        return "answer_in_question"
+    return None
+
+
+def _is_named(answer: str, question: str) -> bool:
+    """Whole words only: the title "7" is not in "page 17"."""
+    words = re.escape(answer.strip())
+    return bool(re.search(rf"(?<!\w){words}(?!\w)", question, re.IGNORECASE))
+
+
+def _capitalise(text: str) -> str:
+    return text[:1].upper() + text[1:]

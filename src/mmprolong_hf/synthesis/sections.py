@@ -1,0 +1,108 @@
+"""Finds the sections of a document: its outline first, typography second; each heading is located on its page."""
+
+import re
+
+from .elements import Line, OutlineEntry, Section, Source, Stray
+from .headings import (
+    MAX_TITLE,
+    MAX_TITLE_LINES,
+    body_lines,
+    body_size,
+    is_contents,
+    joined,
+    looks_like_heading,
+    running_lines,
+    split_number,
+)
+from .text import clean, fold, is_clean, join_lines
+from .typography import by_typography
+
+
+MIN_LOCATED = 0.5  # an outline of which fewer titles are found on their pages says less than typography does
+
+
+def find_sections(source: Source) -> tuple[tuple[Section, ...], tuple[Stray, ...]]:
+    """
+    The sections of a document in reading order, and the lines that look like headings but are none of them.
+
+    Args:
+        source (`Source`): The document as read.
+
+    Returns:
+        `tuple[tuple[Section], tuple[Stray]]`: Sections with parent and extent; strays.
+    """
+    size = body_size(source.pages)
+    running = running_lines(source.pages, size)
+    lines = {page.number: body_lines(page, running) for page in source.pages}
+    outline = [e for e in source.outline if not _is_document_title(e, source.title)]
+    headings = [h for h in (_locate(entry, lines[entry.page], size) for entry in outline) if h]
+    if len(headings) < max(1, MIN_LOCATED * len(outline)):
+        headings = by_typography({p: ls for p, ls in lines.items() if not is_contents(ls)}, size)
+    used = {(page, line.box) for _, _, page, _, parts, _ in headings for line in parts}
+    strays = tuple(
+        Stray(line.text, page, line.box, (line.font, line.size))
+        for page, page_lines in lines.items()
+        if not is_contents(page_lines)
+        for line in page_lines
+        if looks_like_heading(line, size) and (page, line.box) not in used
+    )
+    return _tree(headings, len(source.pages)), strays
+
+
+def _is_document_title(entry: OutlineEntry, title: str) -> bool:
+    name, whole = fold(entry.title), fold(title)
+    return entry.page == 1 and name in whole and len(name) > 0.5 * len(whole)
+
+
+def _locate(entry: OutlineEntry, lines: list[Line], size: float):
+    """The heading that a bookmark names: one to three consecutive lines that say exactly its title."""
+    wanted = fold(split_number(entry.title)[1])
+    found = []
+    for first in range(len(lines)):
+        for count in range(1, MAX_TITLE_LINES + 1):
+            parts = lines[first : first + count]
+            if len(parts) < count or (count > 1 and parts[-1].size != parts[0].size and not _is_label(parts)):
+                break
+            text = join_lines([p.text for p in parts])
+            number, title = split_number(text)
+            if wanted and wanted in (fold(title), fold(text)):
+                if fold(text) == wanted:
+                    number, title = split_number(entry.title) if fold(entry.title) == wanted else ("", text)
+                found.append((max(p.size for p in parts), -count, number, title, parts))
+                break
+    found = [f for f in found if all(looks_like_heading(p, size) for p in f[4][-1:]) or len(lines) == len(f[4])]
+    if not found:
+        return None
+    best = max(f[0] for f in found)
+    found = [f for f in found if f[0] == best]
+    if len(found) > 1 and len({f[3] for f in found}) == 1 and len(found[0][4]) == 1:
+        return None  # twice on one page in the same size: which one is meant cannot be told
+    _, _, number, title, parts = found[0]
+    return entry.level, (number, title), entry.page, joined(parts), parts, True
+
+
+def _is_label(parts: list[Line]) -> bool:
+    """ "Chapter 3" alone on a line, its title on the next in another size."""
+    return len(parts) == 2 and bool(re.fullmatch(r"(?i)(chapter|appendix|part)\s+\w+[.:]?|第\s*\w+\s*[章部]", parts[0].text))
+
+
+def _tree(headings: list[tuple], num_pages: int) -> tuple[Section, ...]:
+    """Put headings into reading order, and give each its parent and its last page."""
+    unique = {}
+    for level, (number, title), page, line, _, listed in headings:
+        unique.setdefault((page, line.box), (level, number, clean(title).rstrip("."), page, line, listed))
+    kept = [
+        h
+        for h in sorted(unique.values(), key=lambda h: (h[3], h[4].box[1], h[4].box[0]))
+        if is_clean(h[2]) and fold(h[2]) and len(h[2]) <= MAX_TITLE
+    ]
+    sections, stack = [], []
+    for index, (level, number, title, page, line, listed) in enumerate(kept):
+        while stack and sections[stack[-1]].level >= level:
+            stack.pop()
+        following = next((h for h in kept[index + 1 :] if h[0] <= level), None)
+        last = following[3] if following else num_pages
+        parent = stack[-1] if stack else -1
+        sections.append(Section(title, number, level, page, last, parent, line.box, (line.font, line.size), listed))
+        stack.append(index)
+    return tuple(sections)

@@ -1,0 +1,88 @@
+"""Text as two PDF engines can agree on it."""
+
+import re
+import unicodedata
+
+
+_HYPHENS = dict.fromkeys(map(ord, "‐‑‒­￾"), "-")
+_UNREADABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f�\ue000-\uf8ff]")
+
+
+def clean(text: str) -> str:
+    """
+    Readable text: ligatures resolved, one kind of space and hyphen, runs of spaces joined.
+
+    Args:
+        text (`str`): As a PDF engine returns it.
+
+    Example:
+
+    ```python
+    >>> clean("The ﬁrst\\u00a0 oﬃce ")
+    'The first office'
+
+    ```
+    """
+    return " ".join(unicodedata.normalize("NFKC", text).translate(_HYPHENS).split())
+
+
+def is_clean(text: str) -> bool:
+    """
+    Whether every character has a meaning; PDFs with private fonts yield control and private-use characters.
+
+    Args:
+        text (`str`): Already passed through [`clean`].
+
+    Example:
+
+    ```python
+    >>> is_clean("x² + 1"), is_clean("x\\ue012 + 1")
+    (True, False)
+
+    ```
+    """
+    return not _UNREADABLE.search(text)
+
+
+def fold(text: str) -> str:
+    """
+    What is left for comparing: letters and digits, lower case. Two engines disagree on spaces and hyphens, not on these.
+
+    Args:
+        text (`str`): Any text.
+
+    Example:
+
+    ```python
+    >>> fold("3.2  Re-\\nﬁned Search")
+    '32refinedsearch'
+
+    ```
+    """
+    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+
+
+def join_lines(lines: list[str]) -> str:
+    """
+    Lines of one paragraph as running text; a word cut by a hyphen at a line's end is joined again.
+
+    The hyphen goes only between two lower-case letters ("compu-" + "tation"); "x-" + "Axis" keeps it.
+
+    Args:
+        lines (`list[str]`): Cleaned lines in reading order.
+
+    Example:
+
+    ```python
+    >>> join_lines(["the compu-", "tation of the", "X-", "Axis"])
+    'the computation of the X-Axis'
+
+    ```
+    """
+    text = ""
+    for line in lines:
+        if text.endswith("-") and len(text) > 1 and text[-2].isalpha():
+            text = text[:-1] + line if text[-2].islower() and line[:1].islower() else text + line
+        else:
+            text = f"{text} {line}" if text else line
+    return text

@@ -1,0 +1,102 @@
+"""Recipe -> dataset, model, trainer -> checkpoint (-> Hub). An executable recipe calls `main`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from accelerate import PartialState
+from datasets import Dataset, load_dataset
+from datasets.exceptions import DatasetNotFoundError
+from trl import ModelConfig, get_peft_config, get_quantization_config
+
+from mmprolong_hf.config import DataArguments, MMProLongConfig
+from mmprolong_hf.dry_run import dry_run
+from mmprolong_hf.encoding import load_processor
+from mmprolong_hf.recipe import parse_recipe
+from mmprolong_hf.samples import summarize_rejections
+from mmprolong_hf.trainer import MMProLongTrainer, load_model
+
+
+def load_documents(data: DataArguments, split: str) -> Dataset:
+    """
+    A split of the dataset that a recipe names.
+
+    Raises:
+        ValueError: when it is neither a local folder nor on the Hub, or has no such split.
+    """
+    local = Path(data.dataset_name)
+    if local.is_dir() and not any(local.rglob("*.parquet")):
+        raise ValueError(f"dataset_name {local} holds no Parquet file; make it with `mmprolong build PDFS {local}`")
+    try:
+        return load_dataset(data.dataset_name, data.dataset_config, split=split, revision=data.dataset_revision)
+    except (DatasetNotFoundError, ConnectionError, FileNotFoundError) as error:
+        raise ValueError(
+            f"dataset_name {data.dataset_name!r} is neither a local folder nor a dataset that the Hub gives to you ({error}); "
+            "make one with `mmprolong build PDFS FOLDER` and pass the folder"
+        ) from error
+
+
+def train(data: DataArguments, args: MMProLongConfig, model: ModelConfig) -> MMProLongTrainer:
+    """Trains as the arguments say, saves the checkpoint into `output_dir`, and pushes it where `push_to_hub` asks for it."""
+    processor = load_processor(
+        model.model_name_or_path,
+        min_pixels=args.min_pixels,
+        max_pixels=args.max_pixels,
+        revision=model.model_revision,
+    )
+    kwargs = {"dtype": model.dtype, "revision": model.model_revision}
+    if model.attn_implementation is not None:
+        kwargs["attn_implementation"] = model.attn_implementation
+    if (quantization := get_quantization_config(model)) is not None:
+        kwargs["quantization_config"] = quantization
+    evaluates = args.eval_strategy != "no"
+    trainer = MMProLongTrainer(
+        model=load_model(model.model_name_or_path, args, **kwargs),
+        args=args,
+        train_dataset=load_documents(data, data.dataset_train_split),
+        eval_dataset=load_documents(data, data.dataset_test_split) if evaluates else None,
+        processing_class=processor,
+        peft_config=get_peft_config(model),
+    )
+    say = PartialState().print
+    for name, rejections in trainer.rejections.items():
+        if rejections:
+            say(f"{name}: {summarize_rejections(rejections, args.max_length)}")
+    plan = trainer.plan(trainer.train_dataset)
+    say(
+        f"{len(plan.lengths):,} samples in {plan.num_packs:,} packs, {plan.fill:.1%} full; {plan.steps_per_epoch:,} steps an epoch; "
+        f"attention {trainer.model.config.text_config._attn_implementation}"
+    )
+    last = args.resume_from_checkpoint in ("last", "true", "True")
+    result = trainer.train(resume_from_checkpoint=True if last else args.resume_from_checkpoint)
+    trainer.save_model()
+    trainer.save_state()
+    trainer.save_metrics("train", result.metrics, combined=False)
+    trainer.create_model_card(model_name=None if args.hub_model_id is None else args.hub_model_id.split("/")[-1])
+    if args.push_to_hub:
+        trainer.push_to_hub(dataset_name=data.dataset_name)
+    say(f"checkpoint: {args.output_dir} (load it with from_pretrained), model card: {args.output_dir}/README.md")
+    return trainer
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """
+    Entry point of `python -m mmprolong_hf.train --config RECIPE [--key value ...]` and of every recipe run as a program.
+
+    Args:
+        argv (`Sequence[str]`, *optional*): Arguments; `sys.argv` if not given, whose first is the recipe where one is run.
+    """
+    if argv is None:
+        argv = sys.argv if sys.argv[0].endswith((".yaml", ".yml")) else sys.argv[1:]
+    try:
+        data, args, model = parse_recipe(argv)
+        if args.dry_run:
+            PartialState().print(dry_run(data, args, model, load_documents))
+            return
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
+    train(data, args, model)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,336 @@
+"""TRL's SFTTrainer on packs of long documents: the plan decides the batches, the collator keeps samples apart, the loss is exact."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.data_loader import prepare_data_loader
+from datasets import Dataset
+from peft import PeftModel
+from torch.utils.data import DataLoader, Sampler
+from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel, ProcessorMixin
+from trl import SFTTrainer
+
+from mmprolong_hf.attention import choose_attention
+from mmprolong_hf.cards import write_model_card
+from mmprolong_hf.collator import PackCollator
+from mmprolong_hf.config import MMProLongConfig
+from mmprolong_hf.encoding import save_processor
+from mmprolong_hf.leak import measure_leak
+from mmprolong_hf.packing import PackingPlan
+from mmprolong_hf.positions import IGNORE_INDEX
+from mmprolong_hf.rope import FAMILIES, extend_context, write_both_formats
+from mmprolong_hf.samples import list_samples, sample_lengths, samples_dataset, summarize_rejections
+
+
+# Packed samples that are kept apart move by exactly 0; samples that see each other by 0.2 and more.
+MAX_LEAK = 1e-3
+
+
+class PackSampler(Sampler):
+    """
+    One rank's batches of an epoch, as rows of the table that [`~mmprolong_hf.samples.samples_dataset`] returns.
+
+    Args:
+        plan (`PackingPlan`): The plan of all ranks.
+        rank (`int`): Whose batches these are.
+    """
+
+    batch_size = 1  # accelerate's count of packs, not of samples
+
+    def __init__(self, plan: PackingPlan, rank: int):
+        self.plan, self.rank, self.epoch = plan, rank, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.plan.micro_steps_per_epoch
+
+    def __iter__(self):
+        num_samples = len(self.plan.lengths)
+        for pack in self.plan.rank_packs(self.epoch, self.rank):
+            yield [index if index >= 0 else num_samples + ~index for index in pack]
+
+
+def load_model(name_or_path: str, args: MMProLongConfig, **kwargs) -> PreTrainedModel:
+    """
+    A checkpoint with its context extended as `args` say: on the config, before the weights load, since a model keeps the
+    frequencies it was built with.
+
+    Args:
+        name_or_path (`str`): Hub id or folder of a Qwen2.5-VL or Qwen3-VL checkpoint.
+        args (`MMProLongConfig`): Its `extend_context` and the fields after it.
+        kwargs: Passed to `from_pretrained`; `attn_implementation` is chosen if not among them.
+
+    Raises:
+        ValueError: for another family, and as [`~mmprolong_hf.rope.extend_context`].
+    """
+    config = load_config(name_or_path, args, revision=kwargs.get("revision"))
+    kwargs.setdefault("attn_implementation", choose_attention())
+    return AutoModelForImageTextToText.from_pretrained(name_or_path, config=config, **kwargs)
+
+
+def load_config(name_or_path: str, args: MMProLongConfig, revision: str | None = None):
+    """The config that [`load_model`] builds the model with."""
+    config = AutoConfig.from_pretrained(name_or_path, revision=revision)
+    if config.model_type not in FAMILIES:
+        raise ValueError(f"{name_or_path} is a {config.model_type!r} model, expected one of: {', '.join(FAMILIES)}")
+    if not args.extend_context:
+        return config
+    return extend_context(
+        config,
+        max_position_embeddings=args.max_position_embeddings,
+        rope_theta=args.rope_theta,
+        rope_type=args.rope_type,
+        factor=args.rope_factor,
+        original_max_position_embeddings=args.original_max_position_embeddings,
+    )
+
+
+def freeze(model: PreTrainedModel, args: MMProLongConfig) -> None:
+    """Turns off the gradients of the parts that `args` freezes."""
+    visual = model.model.visual
+    merger = [p for name, p in visual.named_parameters() if "merger" in name]
+    tower = [p for name, p in visual.named_parameters() if "merger" not in name]
+    language = [*model.model.language_model.parameters(), *model.lm_head.parameters()]
+    for frozen, parameters in (
+        (args.freeze_vision_tower, tower),
+        (args.freeze_merger, merger),
+        (args.freeze_language_model, language),
+    ):
+        if frozen:
+            for parameter in parameters:
+                parameter.requires_grad_(False)
+
+
+class MMProLongTrainer(SFTTrainer):
+    """
+    Trains a vision-language model on documents with questions.
+
+    Args:
+        model (`PreTrainedModel`): From [`load_model`].
+        args (`MMProLongConfig`): The recipe.
+        train_dataset (`Dataset`): One row per document, as `load_dataset` gives a published set.
+        eval_dataset (`Dataset`, *optional*): The same for evaluation.
+        processing_class (`ProcessorMixin`): From [`~mmprolong_hf.encoding.load_processor`].
+        kwargs: As for `SFTTrainer`, `peft_config` among them.
+
+    Raises:
+        ValueError: when columns are missing or no sample is left.
+        RuntimeError: before the first step, when the samples of a pack see each other.
+    """
+
+    _tag_names = ["mmprolong_hf", "trl", "sft"]  # noqa: RUF012, TRL's attribute
+    _name = "MMProLong"
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        args: MMProLongConfig,
+        train_dataset: Dataset,
+        processing_class: ProcessorMixin,
+        eval_dataset: Dataset | None = None,
+        **kwargs: Any,
+    ):
+        self.rejections = {}
+        merge_size = processing_class.image_processor.merge_size
+        freeze(model, args)
+        super().__init__(
+            model=model,
+            args=args,
+            data_collator=_Collate(PackCollator(merge_size)),
+            train_dataset=self._samples(train_dataset, args, processing_class, "train"),
+            eval_dataset=None if eval_dataset is None else self._samples(eval_dataset, args, processing_class, "eval"),
+            processing_class=processing_class,
+            **kwargs,
+        )
+        # Qwen-VL models say False, and Trainer would then average each micro-batch by itself: an answer in a pack with few
+        # others would count for more. TRL's loss divides by the tokens of the whole step if it is told them.
+        self.model_accepts_loss_kwargs = True
+        self._checked_for_leaks = False
+        self._reset_tally()
+
+    def _samples(self, documents: Dataset, args: MMProLongConfig, processor: ProcessorMixin, name: str) -> Dataset:
+        table, rejections = list_samples(
+            documents, processor, max_length=args.max_length, overlong_documents=args.overlong_documents
+        )
+        self.rejections[name] = rejections
+        if len(table) == 0:
+            raise ValueError(
+                f"no sample of the {name} dataset can be used. {summarize_rejections(rejections, args.max_length)}"
+            )
+        return samples_dataset(table, documents, processor)
+
+    def plan(self, dataset: Dataset, *, training: bool = True) -> PackingPlan:
+        """The plan over one of the trainer's encoding datasets."""
+        world_size = self.args.world_size
+        return PackingPlan(
+            lengths=sample_lengths(dataset),
+            max_length=self.args.max_length,
+            seed=self.args.seed if self.args.data_seed is None else self.args.data_seed,
+            world_size=world_size,
+            packs_per_step=self.args.packs_per_step if training else world_size,
+            strategy=self.args.packing_order if training else "sequential",
+        )
+
+    # -- data: each rank draws its own packs from the plan, so accelerate must not shard them again --
+
+    def _loader(self, dataset: Dataset, *, training: bool) -> DataLoader:
+        args = self.args
+        loader = DataLoader(
+            dataset,
+            batch_sampler=PackSampler(self.plan(dataset, training=training), args.process_index),
+            collate_fn=self.data_collator,
+            num_workers=args.dataloader_num_workers,
+            pin_memory=args.dataloader_pin_memory,
+            persistent_workers=args.dataloader_persistent_workers,
+            prefetch_factor=args.dataloader_prefetch_factor,
+        )
+        return prepare_data_loader(loader, device=args.device, num_processes=1, process_index=0, put_on_device=True)
+
+    def get_train_dataloader(self) -> DataLoader:
+        return self._loader(self.train_dataset, training=True)
+
+    def get_eval_dataloader(self, eval_dataset: Dataset | None = None) -> DataLoader:
+        return self._loader(self.eval_dataset if eval_dataset is None else eval_dataset, training=False)
+
+    def evaluate(self, eval_dataset: Dataset | None = None, **kwargs: Any) -> dict[str, float]:
+        if eval_dataset is not None and "length" not in eval_dataset.column_names:
+            eval_dataset = self._samples(eval_dataset, self.args, self.processing_class, "eval")
+        return super().evaluate(eval_dataset, **kwargs)
+
+    # -- optimiser and loss --
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        if self.optimizer is not None or self.args.vision_learning_rate is None:
+            return super().create_optimizer(model)
+        optimizer = super().create_optimizer(model)
+        named = (self.model if model is None else model).named_parameters()
+        vision = {id(parameter) for name, parameter in named if ".visual." in name}
+        for group in list(optimizer.param_groups):
+            own = [parameter for parameter in group["params"] if id(parameter) in vision]
+            group["params"] = [parameter for parameter in group["params"] if id(parameter) not in vision]
+            if own:
+                optimizer.add_param_group({**group, "params": own, "lr": self.args.vision_learning_rate})
+        optimizer.param_groups[:] = [group for group in optimizer.param_groups if group["params"]]
+        return optimizer
+
+    def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        if not self._checked_for_leaks:
+            self.check_for_leaks(model)
+            self._checked_for_leaks = True
+        return super().training_step(model, inputs, *args, **kwargs)
+
+    def check_for_leaks(self, model: torch.nn.Module) -> float | None:
+        """
+        Runs [`~mmprolong_hf.leak.measure_leak`] on the first pack of the plan that holds two samples or more (the same on every
+        rank, which FSDP needs).
+
+        Returns:
+            `float`: The measured leak, or `None` when every pack is a single sample.
+
+        Raises:
+            RuntimeError: when samples see each other.
+        """
+        plan = self.plan(self.train_dataset)
+        shared = next((pack for pack in plan.packs(epoch=0) if len(pack) > 1), None)
+        if shared is None:
+            return None
+        pack = self._prepare_inputs(self.data_collator(self.train_dataset.__getitems__(shared)))
+        with self.compute_loss_context_manager():
+            leak = measure_leak(model, pack)
+        if leak > MAX_LEAK:
+            raise RuntimeError(
+                f"samples that share a pack see each other: replacing one moved another's logits by {leak:.2g} of its own "
+                f"change (expected 0, at most {MAX_LEAK:g}). Attention is {self.model.config._attn_implementation!r}; load "
+                "the model with mmprolong_hf.trainer.load_model, and pass inputs from PackCollator unchanged"
+            )
+        return leak
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        training = self.model.training
+        num_supervised = (inputs["labels"] != IGNORE_INDEX).sum()
+        total = self._total_train_tokens
+        result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        num_tokens = torch.tensor(inputs["input_ids"].numel(), device=self.args.device)
+        loss = result[0] if return_outputs else result
+        if training:
+            # TRL reads the length off dimension 1 of position_ids, which is 1 in (4, 1, T).
+            self._total_train_tokens = total + int(self.accelerator.gather(num_tokens).sum())
+            self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
+            step = torch.stack([num_tokens, num_supervised, torch.ones_like(num_tokens)]).double()
+            self._tally += step.to(self._tally.device)
+            self._largest_position = torch.maximum(self._largest_position, inputs["position_ids"][1:].max().cpu())
+        else:
+            self._eval_tally += torch.stack([loss.detach().double() * num_supervised, num_supervised.double()]).cpu()
+        return result
+
+    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any):
+        # Trainer averages the losses of batches; packs hold different numbers of answers.
+        self._eval_tally = torch.zeros(2, dtype=torch.float64)
+        output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+        total = self.accelerator.gather(self._eval_tally[None].to(self.args.device)).sum(dim=0)
+        output.metrics[f"{metric_key_prefix}_loss"] = (total[0] / total[1]).item()
+        return output
+
+    # -- what is logged and saved --
+
+    def _reset_tally(self) -> None:
+        self._tally = torch.zeros(3, dtype=torch.float64)  # tokens, supervised tokens, packs
+        self._largest_position = torch.zeros((), dtype=torch.int64)
+        self._tally_began = time.perf_counter()
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs:
+            device = self.args.device
+            tokens, supervised, packs = self.accelerator.gather(self._tally[None].to(device)).sum(dim=0).tolist()
+            largest = self.accelerator.gather(self._largest_position[None].to(device)).max().item()
+            logs |= {
+                "supervised_tokens": supervised,
+                "fill": tokens / (packs * self.args.max_length),
+                "largest_position": largest,
+                "tokens_per_second": tokens / (time.perf_counter() - self._tally_began),
+            }
+            self._reset_tally()
+        super().log(logs, start_time)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        output_dir = Path(self.args.output_dir if output_dir is None else output_dir)
+        save_processor(self.processing_class, output_dir)
+        if not (output_dir / "config.json").exists():  # an adapter; the base it belongs to has the extended config
+            self.model.config.save_pretrained(output_dir)
+        write_both_formats(output_dir)
+
+    def create_model_card(self, model_name: str | None = None, dataset_name: str | None = None, tags=None) -> None:
+        template = self.args.model_card_template
+        if template is None:
+            super().create_model_card(model_name, dataset_name, tags)
+        elif self.is_world_process_zero():
+            text = self.model.config.text_config
+            write_model_card(
+                Path(self.args.output_dir) / "README.md",
+                template,
+                model_name=model_name or Path(self.args.output_dir).name,
+                base_model=self.model.config._name_or_path,
+                tags=sorted({*self._tag_names, "long-context", "document-question-answering"}),
+                args=self.args,
+                state=self.state,
+                plan=self.plan(self.train_dataset),
+                num_tokens=self._total_train_tokens,
+                num_rejected=len(self.rejections["train"]),
+                rope=text.rope_parameters,
+                window=text.max_position_embeddings,
+                lora=isinstance(self.model, PeftModel),
+            )
+
+
+class _Collate:
+    # The encoding dataset's rows hold one value, the sample.
+    def __init__(self, collator: PackCollator):
+        self.collator = collator
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        return self.collator([row["sample"] for row in rows])
