@@ -265,6 +265,7 @@ def test_extended_checkpoint_loads_with_the_new_base_and_the_old_weights(family,
         assert (tmp_path / "out" / "long" / name).read_bytes() == (tmp_path / "base" / name).read_bytes(), name
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["long"]
 
+    assert version_4_text_config(tmp_path / "out" / "long")["rope_theta"] == 2e7
     long = AutoModelForImageTextToText.from_pretrained(tmp_path / "out" / "long")
     inv_freq = long.model.language_model.rotary_emb.inv_freq
     torch.testing.assert_close(inv_freq, torch.tensor(default_frequencies(16, 2e7)), rtol=1e-6, atol=0)

@@ -1,8 +1,10 @@
 """Tiny worlds for tests, made in code: models, processors, page images, encoded samples. Nothing is downloaded."""
 
 import random
+from io import BytesIO
 
 import torch
+from datasets import Dataset
 from PIL import Image, ImageDraw
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -14,7 +16,9 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from mmprolong_hf.encoding import IMAGE_ONLY_PROCESSORS, encode_sample
+from mmprolong_hf.encoding import IMAGE_ONLY_PROCESSORS, encode_sample, save_processor
+from mmprolong_hf.lengths import page_tokens
+from mmprolong_hf.synthesis.schema import DOCUMENT_FEATURES, Question
 
 
 FAMILIES = ("qwen2_5_vl", "qwen3_vl")
@@ -126,3 +130,50 @@ def samples(proc, kinds=((2, 84, 112), (0, 0, 0), (1, 112, 56), (3, 56, 56))) ->
         question, answer = f"What is the title of the section that starts on page {seed}?", "7 " * seed + "x"
         out.append(encode_sample(proc, images, numbers, question, answer))
     return out
+
+
+def documents(count: int = 6, max_pages: int = 3) -> Dataset:
+    """Rows of a published set: document d has 1 + d % max_pages pages and a question for each."""
+    rows = []
+    for d in range(count):
+        images = [page(100 * d + k, 84 + 28 * k) for k in range(1 + d % max_pages)]
+        questions = [
+            Question(f"What is on page {k + 1}?", str((7 * d + k) % 10) * (1 + d), "extract-single", "String", (k + 1,), ("Text",))
+            for k in range(len(images))
+        ]  # fmt: skip
+        rows.append(
+            {
+                "doc_id": f"{d:064x}",
+                "source": f"{d}.pdf",
+                "title": f"Document {d}",
+                "num_pages": len(images),
+                "dpi": 72,
+                "engine": "drawn",
+                "page_sizes": [list(image.size) for image in images],
+                "page_tokens": [page_tokens(*image.size) for image in images],
+                "images": [{"bytes": jpeg(image), "path": None} for image in images],
+                "questions": [question.to_row() for question in questions],
+            }
+        )
+    return Dataset.from_list(rows, features=DOCUMENT_FEATURES)
+
+
+def jpeg(image: Image.Image) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def save_dataset(folder, **splits: Dataset):
+    """A dataset folder as `load_dataset` reads it."""
+    for split, dataset in splits.items():
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+        dataset.to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
+    return folder
+
+
+def save_checkpoint(folder, family: str = "qwen2_5_vl", **text):
+    """A model with its processor as `from_pretrained` reads it."""
+    model(family, **text).save_pretrained(folder)
+    save_processor(processor(family), folder)
+    return folder

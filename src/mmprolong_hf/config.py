@@ -80,8 +80,8 @@ class MMProLongConfig(SFTConfig):
         # Nothing runs on a device then, and a recipe for GPUs asks for bf16, which Trainer refuses where there is none.
         self.use_cpu = self.use_cpu or self.dry_run
         super().__post_init__()
-        if self.packs_per_step % self.world_size:
+        if self.packs_per_step < 1 or self.packs_per_step % self.world_size:
             raise ValueError(
-                f"packs_per_step is {self.packs_per_step}, which {self.world_size} ranks cannot share equally; choose a multiple"
+                f"packs_per_step is {self.packs_per_step} with {self.world_size} ranks, expected a positive multiple of the ranks"
             )
         self.gradient_accumulation_steps = self.packs_per_step // self.world_size

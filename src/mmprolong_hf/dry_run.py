@@ -84,13 +84,22 @@ def _measured(documents: Dataset, processor: ProcessorMixin, args: MMProLongConf
 
 def _assumed(limits, args: MMProLongConfig, reason: str) -> SampleTable:
     sizes = paper_samples(PAPER_SAMPLES, seed=args.seed, limits=limits)
+    fits = sizes.lengths <= args.max_length
+    if not fits.any():
+        raise ValueError(
+            f"{reason}, and every sample of the paper's length distribution is longer than max_length={args.max_length}; "
+            "name a local dataset to plan on, or raise max_length"
+        )
+    note = "" if fits.all() else f", {(~fits).sum():,} of them longer than max_length and left out"
     return SampleTable(
-        description=f"{reason}: planned on the paper's length distribution instead ({PAPER_SAMPLES:,} samples)",
-        num_documents=PAPER_SAMPLES,
-        lengths=sizes.lengths,
-        spans=sizes.spans,
-        num_supervised=np.full(PAPER_SAMPLES, PAPER_ANSWER_TOKENS),
-        image_patches=[np.full(pages, patches) for pages, patches in zip(sizes.num_pages, sizes.page_patches)],
+        description=f"{reason}: planned on the paper's length distribution instead ({PAPER_SAMPLES:,} samples{note})",
+        num_documents=int(fits.sum()),
+        lengths=sizes.lengths[fits],
+        spans=sizes.spans[fits],
+        num_supervised=np.full(fits.sum(), PAPER_ANSWER_TOKENS),
+        image_patches=[
+            np.full(pages, patches) for pages, patches in zip(sizes.num_pages[fits], sizes.page_patches[fits])
+        ],
     )
 
 

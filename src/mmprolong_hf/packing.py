@@ -105,9 +105,10 @@ class PackingPlan:
     Every pack of every epoch, for every rank, as a pure function of the fields: the same on every machine.
 
     A global step takes `packs_per_step` packs, over all ranks and accumulation together, so its packs do not depend on
-    `world_size`. The last step of an epoch may be short; it is completed with *fillers*, copies of the epoch's shortest
-    pack in which nothing is supervised, so that all ranks run equally many forward passes and no sample is trained
-    twice. In a filler every entry is `~index` (negative); an entry below zero is read back with another `~`.
+    `world_size`. The last step of an epoch may be short. Where the ranks cannot share its packs equally, the last ranks
+    get *fillers*, copies of the epoch's shortest pack in which nothing is supervised, so that all ranks run equally many
+    forward passes and no sample is trained twice. In a filler every entry is `~index` (negative); an entry below zero is
+    read back with another `~`.
 
     Args:
         lengths (`Sequence[int]`): Tokens of each sample.
@@ -194,8 +195,7 @@ class PackingPlan:
             )
         packs = self.packs(epoch)
         shortest = min(packs, key=lambda pack: sum(self.lengths[i] for i in pack))
-        num_fillers = self.steps_per_epoch * self.packs_per_step - len(packs)
-        packs += [[~index for index in shortest] for _ in range(num_fillers)]
+        packs += [[~index for index in shortest] for _ in range(-len(packs) % self.world_size)]
         return packs[rank :: self.world_size][start:]
 
     @cached_property
@@ -211,7 +211,7 @@ class PackingPlan:
     @property
     def micro_steps_per_epoch(self) -> int:
         """Forward passes of each rank in an epoch."""
-        return self.steps_per_epoch * self.packs_per_step // self.world_size
+        return -(-self.num_packs // self.world_size)
 
     @property
     def fill(self) -> float:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from datasets import Dataset, Image, List, concatenate_datasets
+from datasets import Dataset, concatenate_datasets
 from transformers import ProcessorMixin
 
 from mmprolong_hf.encoding import answer_ids, decode_image, encode_sample, image_limits, text_length
@@ -161,7 +161,7 @@ class SampleEncoder:
     """
 
     def __init__(self, documents: Dataset, processor: ProcessorMixin):
-        self.documents = documents.cast_column("images", List(Image(decode=False)))
+        self.documents = documents
         self.processor = processor
 
     def __call__(self, batch: dict[str, list]) -> dict[str, list]:

@@ -36,8 +36,13 @@ def load_documents(data: DataArguments, split: str) -> Dataset:
         ) from error
 
 
-def train(data: DataArguments, args: MMProLongConfig, model: ModelConfig) -> MMProLongTrainer:
-    """Trains as the arguments say, saves the checkpoint into `output_dir`, and pushes it where `push_to_hub` asks for it."""
+def make_trainer(data: DataArguments, args: MMProLongConfig, model: ModelConfig) -> MMProLongTrainer:
+    """
+    The trainer that a recipe describes, with its datasets and its model loaded.
+
+    Raises:
+        ValueError: when something the recipe names does not exist or does not fit.
+    """
     processor = load_processor(
         model.model_name_or_path,
         min_pixels=args.min_pixels,
@@ -50,7 +55,7 @@ def train(data: DataArguments, args: MMProLongConfig, model: ModelConfig) -> MMP
     if (quantization := get_quantization_config(model)) is not None:
         kwargs["quantization_config"] = quantization
     evaluates = args.eval_strategy != "no"
-    trainer = MMProLongTrainer(
+    return MMProLongTrainer(
         model=load_model(model.model_name_or_path, args, **kwargs),
         args=args,
         train_dataset=load_documents(data, data.dataset_train_split),
@@ -58,6 +63,11 @@ def train(data: DataArguments, args: MMProLongConfig, model: ModelConfig) -> MMP
         processing_class=processor,
         peft_config=get_peft_config(model),
     )
+
+
+def train(trainer: MMProLongTrainer, data: DataArguments) -> None:
+    """Trains, saves the checkpoint and its card into `output_dir`, and pushes them where `push_to_hub` asks for it."""
+    args = trainer.args
     say = PartialState().print
     for name, rejections in trainer.rejections.items():
         if rejections:
@@ -76,7 +86,6 @@ def train(data: DataArguments, args: MMProLongConfig, model: ModelConfig) -> MMP
     if args.push_to_hub:
         trainer.push_to_hub(dataset_name=data.dataset_name)
     say(f"checkpoint: {args.output_dir} (load it with from_pretrained), model card: {args.output_dir}/README.md")
-    return trainer
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -93,9 +102,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.dry_run:
             PartialState().print(dry_run(data, args, model, load_documents))
             return
+        trainer = make_trainer(data, args, model)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
-    train(data, args, model)
+    train(trainer, data)
 
 
 if __name__ == "__main__":

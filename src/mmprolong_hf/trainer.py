@@ -254,13 +254,14 @@ class MMProLongTrainer(SFTTrainer):
         num_supervised = (inputs["labels"] != IGNORE_INDEX).sum()
         total = self._total_train_tokens
         result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        num_tokens = torch.tensor(inputs["input_ids"].numel(), device=self.args.device)
+        counts = num_supervised > 0  # else it is a filler, and its samples were counted where they were trained
+        num_tokens = counts * inputs["input_ids"].numel()
         loss = result[0] if return_outputs else result
         if training:
             # TRL reads the length off dimension 1 of position_ids, which is 1 in (4, 1, T).
             self._total_train_tokens = total + int(self.accelerator.gather(num_tokens).sum())
             self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
-            step = torch.stack([num_tokens, num_supervised, torch.ones_like(num_tokens)]).double()
+            step = torch.stack([num_tokens, num_supervised, counts.long()]).double()
             self._tally += step.to(self._tally.device)
             self._largest_position = torch.maximum(self._largest_position, inputs["position_ids"][1:].max().cpu())
         else:
@@ -298,11 +299,29 @@ class MMProLongTrainer(SFTTrainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         super()._save(output_dir, state_dict)
+        if not self.args.should_save:  # every rank comes here
+            return
         output_dir = Path(self.args.output_dir if output_dir is None else output_dir)
         save_processor(self.processing_class, output_dir)
         if not (output_dir / "config.json").exists():  # an adapter; the base it belongs to has the extended config
             self.model.config.save_pretrained(output_dir)
         write_both_formats(output_dir)
+
+    # Qwen2.5-VL's weights are saved under the names of its published checkpoints (visual.*, model.*) and renamed by
+    # from_pretrained. Trainer reads the file as it is, finds no name it knows, warns, and goes on from the initial weights
+    # (huggingface/transformers#43701). Both overrides may go when it loads what it saved.
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
+        if isinstance(self.model, PeftModel) or self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+        else:
+            saved = type(self.model).from_pretrained(resume_from_checkpoint, dtype=self.model.dtype)
+            self.model.load_state_dict(saved.state_dict())
+
+    def _load_best_model(self) -> None:
+        if isinstance(self.model, PeftModel) or self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            super()._load_best_model()
+        else:
+            self._load_from_checkpoint(self.state.best_model_checkpoint)
 
     def create_model_card(self, model_name: str | None = None, dataset_name: str | None = None, tags=None) -> None:
         template = self.args.model_card_template

@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Sequence
+from itertools import accumulate, takewhile
 
 from transformers import ProcessorMixin
 
 from mmprolong_hf.encoding import image_limits, text_length
-from mmprolong_hf.lengths import NUM_IMAGE_MARKERS, page_grid, sample_length
+from mmprolong_hf.lengths import NUM_IMAGE_MARKERS, page_grid, page_tokens, sample_length
 
 # A context that is shorter than this part of the wanted length, because there are no more pages, is not of that length.
 MIN_FILL = 0.9
@@ -70,7 +71,10 @@ def fill_context(
     def tokens(num_pages: int) -> int:
         return context_length(processor, sizes[:num_pages], question, longest_answer)
 
-    fitting, beyond = 0, len(sizes) + 1  # bisection: tokens grow with every page
+    limits = image_limits(processor)
+    images = accumulate(page_tokens(width, height, limits) for width, height in sizes)
+    candidates = sum(1 for _ in takewhile(lambda image_tokens: image_tokens <= length, images))
+    fitting, beyond = 0, candidates + 1  # bisection: tokens grow with every page
     while beyond - fitting > 1:
         middle = (fitting + beyond) // 2
         fitting, beyond = (middle, beyond) if tokens(middle) <= length else (fitting, middle)
@@ -79,12 +83,12 @@ def fill_context(
     return fitting
 
 
-def page_at_depth(page_tokens: Sequence[int], depth: float) -> int:
+def page_at_depth(image_tokens: Sequence[int], depth: float) -> int:
     """
     The page, counted from 0, whose start is nearest to a depth; of two as near, the earlier.
 
     Args:
-        page_tokens (`Sequence[int]`): Image tokens of each page.
+        image_tokens (`Sequence[int]`): Of each page.
         depth (`float`): 0 is the start of the pages, 1 their end.
 
     Example:
@@ -95,6 +99,6 @@ def page_at_depth(page_tokens: Sequence[int], depth: float) -> int:
 
     ```
     """
-    costs = [tokens + NUM_IMAGE_MARKERS for tokens in page_tokens]
-    target = depth * sum(costs)
-    return min(range(len(costs)), key=lambda page: abs(sum(costs[:page]) - target))
+    costs = [tokens + NUM_IMAGE_MARKERS for tokens in image_tokens]
+    starts = [0, *accumulate(costs)]
+    return min(range(len(costs)), key=lambda page: abs(starts[page] - depth * starts[-1]))

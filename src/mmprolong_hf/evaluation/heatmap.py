@@ -1,5 +1,6 @@
 """The retrieval heat map: context length across, depth down, every cell with its value and its count."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,14 +19,17 @@ def draw_heatmap(summary: dict, depths: Sequence[float], path: str | Path, *, ti
         title (`str`): Names the checkpoint.
     """
     lengths, grid, counts = summary["lengths"], summary["grid"], summary["counts"]
-    figure = Figure(figsize=(2.6 + 1.0 * max(len(lengths), 3), 1.9 + 0.5 * len(depths)), layout="constrained", dpi=150)
+    width = 2.6 + max(len(lengths), 3)  # inches
+    figure = Figure(figsize=(width, 1.9 + 0.5 * len(depths)), layout="constrained", dpi=150)
     axes = figure.add_subplot()
     values = [[float("nan") if value is None else value for value in row] for row in grid]
     image = axes.imshow(values, cmap="viridis", vmin=0, vmax=1, aspect="auto")
     for row, column in ((row, column) for row in range(len(depths)) for column in range(len(lengths))):
         value = grid[row][column]
         if value is None:
-            cell = Rectangle((column - 0.5, row - 0.5), 1, 1, hatch="////", facecolor="white", edgecolor="silver")
+            cell = Rectangle(
+                (column - 0.5, row - 0.5), 1, 1, hatch="////", facecolor="white", edgecolor="silver", lw=0
+            )
             axes.add_patch(cell)
             continue
         color = "white" if value < 0.6 else "black"  # viridis is dark below, light above
@@ -33,11 +37,16 @@ def draw_heatmap(summary: dict, depths: Sequence[float], path: str | Path, *, ti
         axes.text(column, row + 0.26, f"n={counts[row][column]}", ha="center", va="center", color=color, fontsize=7)
     axes.set_xticks(range(len(lengths)), [_tokens(length) for length in lengths])
     axes.set_yticks(range(len(depths)), [f"{depth:.0%}" for depth in depths])
+    axes.set_xticks([column - 0.5 for column in range(1, len(lengths))], minor=True)
+    axes.set_yticks([row - 0.5 for row in range(1, len(depths))], minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.tick_params(which="minor", length=0)
     axes.set_xlabel("context length (tokens)")
     axes.set_ylabel("depth of the needle")
     mean = "nothing measured" if summary["mean"] is None else f"mean {summary['mean']:.2f}"
     note = ", hatched: not measured" if any(value is None for row in grid for value in row) else ""
-    axes.set_title(f"{title}\n{mean}{note}", fontsize=10, wrap=True)
+    title = textwrap.fill(title, int(10 * width))  # a line this long fits, and a path has no spaces to break it at
+    axes.set_title(f"{title}\n{mean}{note}", fontsize=10)
     figure.colorbar(image, label="share of needles found")
     figure.savefig(path)
 

@@ -4,10 +4,12 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 
 import torch
 import transformers
+from PIL import Image
 from tqdm import tqdm
 from transformers import PreTrainedModel, ProcessorMixin
 
@@ -48,6 +50,19 @@ def run_needle(
     Returns:
         `dict`: The report of [`measure_needle`], with `model` and `versions`; `needle.json` holds the same, byte for byte the
         same for the same checkpoint, pages, seed and machine.
+
+    Raises:
+        ValueError: as [`measure_needle`].
+
+    Example:
+
+    ```python
+    from datasets import Image, List, load_dataset
+
+    rows = load_dataset("my-documents", split="test").cast_column("images", List(Image(decode=False)))
+    report = run_needle("my-checkpoint", rows, "needle", lengths=[8192, 131072], depths=[0.0, 0.5, 1.0])
+    report["summary"]["per_length"]  # e.g. {8192: 1.0, 131072: 0.78}
+    ```
     """
     processor = load_processor(model_path)
     report = {
@@ -99,21 +114,14 @@ def measure_needle(
     """
     _check(documents, lengths, depths, trials)
     needle = needle or Needle()
+    sizes = [row["page_sizes"] for row in documents]  # once: to read a row may decode its images
     records = []
-    with tqdm(total=len(lengths) * len(depths) * trials, desc="needles", unit="needle") as progress:
-        for trial in range(trials):
-            pages = page_order([len(row["page_sizes"]) for row in documents], random.Random(f"{seed} {trial}"))
-            for length in lengths:
-                for depth in depths:
-                    rng = random.Random(f"{seed} {trial} {length} {depth}")
-                    hidden = _hide(processor, documents, pages, needle, length, depth, rng)
-                    if hidden is not None:
-                        images, record = hidden
-                        output = answer(model, processor, images, record["question"])
-                        score = check_needle(record["answer"], output)
-                        cell = {"length": length, "depth": depth, "trial": trial}
-                        records.append({**cell, **record, "output": output, "score": score})
-                    progress.update()
+    for trial, length, depth in tqdm(list(product(range(trials), lengths, depths)), desc="needles", unit="needle"):
+        hidden = hide_needle(processor, documents, sizes, needle, length=length, depth=depth, trial=trial, seed=seed)
+        if hidden is not None:
+            images, record = hidden
+            output = answer(model, processor, images, record["question"])
+            records.append({**record, "output": output, "score": check_needle(record["answer"], output)})
     summary = summarize_grid(records, lengths, len(depths), list(depths).index)
     summary["per_length_interval"] = {
         length: _interval([record for record in records if record["length"] == length]) for length in lengths
@@ -133,24 +141,50 @@ def _check(documents: Sequence[dict], lengths: Sequence[int], depths: Sequence[f
         raise ValueError(f"trials is {trials}, expected at least 1")
 
 
-def _hide(processor, documents, pages, needle, length, depth, rng) -> tuple[list, dict] | None:
-    """The page images of one haystack with its needle drawn in, and what is on record about it; `None` if it cannot be filled."""
+def hide_needle(
+    processor: ProcessorMixin,
+    documents: Sequence[dict],
+    sizes: Sequence[Sequence[tuple[int, int]]],
+    needle: Needle,
+    *,
+    length: int,
+    depth: float,
+    trial: int,
+    seed: int,
+) -> tuple[list[Image.Image], dict] | None:
+    """
+    One haystack with its needle: a function of its arguments alone, and of `trial` and `seed` as the only chance.
+
+    Args:
+        processor, documents, needle, length, depth, trial, seed: As in [`measure_needle`], for one cell and trial.
+        sizes (`Sequence[Sequence[tuple[int, int]]]`): (width, height) of every page of every document.
+
+    Returns:
+        `tuple` or `None`: The page images, and a record of what is hidden where and how it is asked for; `None` if the pages
+        cannot fill the context.
+    """
+    order = page_order([len(pages) for pages in sizes], random.Random(f"{seed} {trial}"))
+    page_sizes = [tuple(sizes[document][page]) for document, page in order]
+    rng = random.Random(f"{seed} {trial} {length} {depth}")
     key, value = rng.choice(needle.keys), rng.choice(needle.values)
-    rows = {document: documents[document] for document in sorted({document for document, _ in pages})}
-    sizes = [tuple(rows[document]["page_sizes"][page]) for document, page in pages]
     # Room is left for the question with the highest page number, since which page it will name is not known yet.
-    num_pages = fill_context(processor, sizes, needle.question.format(key=key, page=len(pages)), value, length)
+    longest_question = needle.question.format(key=key, page=len(order))
+    num_pages = fill_context(processor, page_sizes, longest_question, value, length)
     if num_pages is None:
         return None
-    limits, sizes = image_limits(processor), sizes[:num_pages]
-    target = page_at_depth([page_tokens(width, height, limits) for width, height in sizes], depth)
+    order, page_sizes, limits = order[:num_pages], page_sizes[:num_pages], image_limits(processor)
+    target = page_at_depth([page_tokens(width, height, limits) for width, height in page_sizes], depth)
     question = needle.question.format(key=key, page=target + 1)
     text = needle.text.format(key=key, value=value, page=target + 1)
-    images = [decode_image(rows[document]["images"][page]) for document, page in pages[:num_pages]]
+    rows = {document: documents[document] for document in {document for document, _ in order}}
+    images = [decode_image(rows[document]["images"][page]) for document, page in order]
     images[target], box = draw_needle(images[target], text, size=needle.size, limits=limits, rng=rng)
-    document, page = pages[target]
+    document, page = order[target]
     return images, {
-        "num_tokens": context_length(processor, sizes, question, value),
+        "length": length,
+        "depth": depth,
+        "trial": trial,
+        "num_tokens": context_length(processor, page_sizes, question, value),
         "num_pages": num_pages,
         "page": target + 1,
         "source": {"doc_id": rows[document]["doc_id"], "page": page + 1},

@@ -2,20 +2,29 @@
 
 import re
 from collections import Counter
+from itertools import pairwise
 
 from .elements import Caption, Figure, Line, Page, union
 from .headings import LEADER, body_lines, is_contents
 from .text import clean, is_clean, join_lines
 
-
 NEAR = 0.12  # part of a page's height within which a picture and its caption stand
-_KINDS = {"figure": "Figure", "fig": "Figure", "图": "Figure", "圖": "Figure", "table": "Table", "tab": "Table", "表": "Table"}
+_KINDS = {
+    "figure": "Figure",
+    "fig": "Figure",
+    "图": "Figure",
+    "圖": "Figure",
+    "table": "Table",
+    "tab": "Table",
+    "表": "Table",
+}
 # A number, then a mark that a sentence about the figure does not have ("Figure 3 shows" is no caption)
 _CAPTION = re.compile(
     r"^(?P<label>(?P<kind>figure|fig\.?|table|tab\.?|图|圖|表)\s*(?P<number>[A-Z]?\d+(?:[.-]\d+)*))\s*"
     r"(?P<mark>[:：.])?\s*(?P<text>.*)$",
     re.IGNORECASE,
 )
+_MENTION = re.compile(r"\b(?P<kind>figures?|tables?)\s+(?P<number>\d+(?:[.-]\d+)*)", re.IGNORECASE)
 
 
 def find_captions(pages: tuple[Page, ...], running: set[str]) -> tuple[Caption, ...]:
@@ -60,6 +69,26 @@ def find_figures(pages: tuple[Page, ...], captions: tuple[Caption, ...]) -> tupl
     return tuple(figures)
 
 
+def countable_kinds(pages: tuple[Page, ...], captions: tuple[Caption, ...]) -> frozenset[str]:
+    """
+    Kinds of captions of which certainly none was missed: numbers without a gap, and no other number mentioned anywhere.
+
+    Args:
+        pages (`tuple[Page]`): All pages of the document.
+        captions (`tuple[Caption]`): As [`find_captions`] returns them.
+    """
+    mentioned = {"Figure": set(), "Table": set()}
+    for page in pages:
+        for match in _MENTION.finditer("\n".join(line.text for line in page.lines)):
+            mentioned[_KINDS[match["kind"].rstrip("s").casefold()]].add(match["number"])
+    kinds = set()
+    for kind, numbers in mentioned.items():
+        of_kind = [c for c in captions if c.kind == kind]
+        if of_kind and is_gap_free(of_kind) and numbers <= {c.number for c in of_kind}:
+            kinds.add(kind)
+    return frozenset(kinds)
+
+
 def is_gap_free(captions: list[Caption]) -> bool:
     """
     Whether the numbers of captions in reading order leave none out, so that the captions may be counted.
@@ -78,7 +107,7 @@ def is_gap_free(captions: list[Caption]) -> bool:
     ```
     """
     values = [tuple(int(d) for d in re.findall(r"\d+", c.number)) for c in captions]
-    for left, right in zip(values, values[1:]):
+    for left, right in pairwise(values):
         next_in_chapter = right[:-1] == left[:-1] and right[-1] == left[-1] + 1
         next_chapter = len(right) == len(left) > 1 and right[-1] == 1 and right[:-1] > left[:-1]
         if not (next_in_chapter or next_chapter):

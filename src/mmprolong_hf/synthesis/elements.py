@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-
 Box = tuple[float, float, float, float]  # (x0, y0, x1, y1), fractions of the rendered page image, origin top left
 
 
@@ -50,6 +49,7 @@ class Page:
         words (`tuple[Word]`): Filled only where a table may stand.
         grids (`tuple[Grid]`): Ruled tables.
         figures (`tuple[Box]`): Boxes of raster images and of large drawings.
+        rules (`tuple[Box]`): Boxes of horizontal lines.
     """
 
     number: int
@@ -61,6 +61,7 @@ class Page:
     words: tuple[Word, ...] = ()
     grids: tuple[Grid, ...] = ()
     figures: tuple[Box, ...] = ()
+    rules: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,11 +182,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Running text: the joined lines of one block."""
+    """Running text: the lines of one block, in the size of most text."""
 
-    text: str
     page: int
-    box: Box
+    lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True)
@@ -196,6 +196,7 @@ class Structure:
     sections: tuple[Section, ...]
     strays: tuple[Stray, ...]
     captions: tuple[Caption, ...]
+    countable: frozenset[str]  # kinds of captions of which certainly none was missed
     figures: tuple[Figure, ...]
     tables: tuple[Table, ...]
     paragraphs: tuple[Paragraph, ...]

@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter
+from itertools import pairwise
 
 from .elements import Line, Page, union
 from .text import fold, join_lines
-
 
 MARGIN = 0.1  # part of the page at its top and bottom in which running heads stand
 REPEATED = 3  # pages on which a line in the margin makes it a running head
@@ -117,7 +117,7 @@ def is_contents(lines: list[Line]) -> bool:
     """
     leaders = sum(bool(LEADER.search(line.text)) and not any(c.islower() for c in line.text[-3:]) for line in lines)
     ends = [int(m.group(1)) for line in lines if (m := _PAGE_AT_END.search(line.text))]
-    growing = sum(a <= b for a, b in zip(ends, ends[1:]))
+    growing = sum(a <= b for a, b in pairwise(ends))
     return max(leaders, len(ends) if growing >= 0.8 * len(ends) else 0) >= max(MIN_CONTENTS, 0.25 * len(lines))
 
 
@@ -127,4 +127,6 @@ def _head_key(line: Line) -> str:
 
 def joined(parts: list[Line]) -> Line:
     last = parts[-1]
-    return Line(join_lines([p.text for p in parts]), union([p.box for p in parts]), last.size, last.bold, last.font, last.block)
+    return Line(
+        join_lines([p.text for p in parts]), union([p.box for p in parts]), last.size, last.bold, last.font, last.block
+    )

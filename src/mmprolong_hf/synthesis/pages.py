@@ -15,8 +15,7 @@ from PIL import Image
 
 from ..lengths import MAX_ASPECT_RATIO
 from .elements import Box, Grid, Line, OutlineEntry, Page, Source, Word
-from .text import clean
-
+from .text import clean, join_lines
 
 POINTS_PER_INCH = 72
 MAX_SIDE = 16_384  # pixels; JPEG itself ends at 65,535
@@ -33,6 +32,7 @@ _CAPTION_HINT = re.compile(r"^(?:table|figure|fig\.|tab\.|表|图|圖)\s*\S*\d",
 _TABLE_HINT = re.compile(r"^(?:table|tab\.|表)\s*\S*\d", re.IGNORECASE)
 _BOLD = re.compile(r"bold|black|heavy|demi|CMBX", re.IGNORECASE)
 
+pymupdf.no_recommend_layout()  # else find_tables advertises a package on the standard output
 pymupdf.TOOLS.mupdf_display_errors(False)
 pymupdf.TOOLS.mupdf_display_warnings(False)
 
@@ -195,23 +195,30 @@ def read_pdf(
 def _read_page(page, text, lines: tuple[Line, ...], size: tuple[int, int], dpi: int) -> Page:
     pixmap = page.get_pixmap(dpi=dpi, colorspace=pymupdf.csRGB, alpha=False)
     width, height = pixmap.width, pixmap.height
-    assert abs(width - size[0]) <= 1 and abs(height - size[1]) <= 1, (width, height, size)
+    assert max(abs(width - size[0]), abs(height - size[1])) <= 1, (width, height, size)
     # Pillow encodes five times faster than MuPDF
     image = Image.frombuffer("RGB", (width, height), pixmap.samples_mv, "raw", "RGB", 0, 1)
     encoded = io.BytesIO()
     image.save(encoded, "JPEG", quality=JPEG_QUALITY)
     table_hint = any(_TABLE_HINT.match(line.text) for line in lines)
-    words, grids, figures = (), (), ()
+    words, grids, figures, rules = (), (), (), ()
     if table_hint:
-        words = tuple(
-            Word(clean(w[4]), _fractions(page, w[:4])) for w in text.extractWORDS() if clean(w[4])
-        )
+        words = tuple(Word(clean(w[4]), _fractions(page, w[:4])) for w in text.extractWORDS() if clean(w[4]))
     if table_hint or any(_CAPTION_HINT.match(line.text) for line in lines) or _may_be_ruled(page):
-        figures, ruled = _drawings(page)
+        figures, rules, ruled = _drawings(page)
         if ruled:
             grids = _grids(page)
     return Page(
-        page.number + 1, width, height, (page.rect.width, page.rect.height), encoded.getvalue(), lines, words, grids, figures
+        page.number + 1,
+        width,
+        height,
+        (page.rect.width, page.rect.height),
+        encoded.getvalue(),
+        lines,
+        words,
+        grids,
+        figures,
+        rules,
     )
 
 
@@ -269,25 +276,29 @@ def _may_be_ruled(page) -> bool:
     return len(_PATH_OPERATORS.findall(page.read_contents())) >= _PATHS_OF_A_TABLE
 
 
-def _drawings(page) -> tuple[tuple[Box, ...], bool]:
-    """Boxes of pictures, and whether enough thin lines are drawn in both directions to rule a table."""
-    horizontal = vertical = 0
-    figures = []
+def _drawings(page) -> tuple[tuple[Box, ...], tuple[Box, ...], bool]:
+    """Boxes of pictures, of horizontal lines, and whether enough lines are drawn in both directions to rule a table."""
+    vertical = 0
+    figures, rules = [], []
     for kind, box in page.get_bboxlog():
         rect = pymupdf.Rect(box)
         if "path" in kind:
-            horizontal += rect.height < 3 and rect.width > 20
+            if rect.height < 3 and rect.width > 20:
+                rules.append(_fractions(page, rect))
             vertical += rect.width < 3 and rect.height > 8
         if rect.width > 30 and rect.height > 30 and ("image" in kind or "path" in kind or "shade" in kind):
             figures.append(_fractions(page, rect))
-    return tuple(figures), horizontal >= 3 and vertical >= 2
+    return tuple(figures), tuple(rules), len(rules) >= 3 and vertical >= 2
 
 
 def _grids(page) -> tuple[Grid, ...]:
     grids = []
     # lines_strict ignores filled boxes, which are code listings and coloured heads; use_layout would load a network
     for table in page.find_tables(strategy="lines_strict", use_layout=False).tables:
-        cells = tuple(tuple(None if c is None else clean(c) for c in row) for row in table.extract())
+        cells = tuple(
+            tuple(None if c is None else join_lines([clean(part) for part in c.split("\n")]) for c in row)
+            for row in table.extract()
+        )
         boxes = tuple(tuple(None if c is None else _fractions(page, c) for c in row.cells) for row in table.rows)
         grids.append(Grid(_fractions(page, table.bbox), cells, boxes))
     return tuple(grids)

@@ -13,8 +13,9 @@ from .elements import Box
 from .schema import Question
 from .text import fold, is_clean
 
-
 MAX_ANSWER = 400
+# mathematics and drawn underscores, whose text says less than the page shows
+_UNSURE = re.compile(r"[∀-⋿⟀-⟯⦀-⫿′″]|(?:^| )_(?: |$)|\^|\$[^\d]")
 TEMPLATES = Path(__file__).parent / "templates" / "extractive.yaml"
 
 
@@ -89,6 +90,7 @@ def pose(
     kind: str,
     answer: str | int | Iterable[str],
     evidence: Iterable[Evidence],
+    /,
     *,
     seed: str,
     segment: tuple[int, int],
@@ -154,7 +156,7 @@ def flaw(question: Question) -> str | None:
 
     ```
     """
-    if not is_clean(question.question) or not is_clean(question.answer):
+    if not is_clean(question.question) or not is_clean(question.answer) or _UNSURE.search(question.answer):
         return "unreadable_characters"
     if not question.answer.strip() or len(question.answer) > MAX_ANSWER:
         return "answer_empty_or_long"
@@ -167,8 +169,9 @@ def flaw(question: Question) -> str | None:
 
 
 def _is_named(answer: str, question: str) -> bool:
-    """Whole words only: the title "7" is not in "page 17"."""
+    """Whole words only, and a page number names a place: the title "7" is given away neither by "page 17" nor "page 7"."""
     words = re.escape(answer.strip())
+    question = re.sub(r"\bpages? \d+(?: (?:and|to) \d+)?", "", question, flags=re.IGNORECASE)
     return bool(re.search(rf"(?<!\w){words}(?!\w)", question, re.IGNORECASE))
 
 

@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass, field
 
 from datasets import Features, Image, List, Value
 
-
 TASKS = ("extract-single", "extract-multi", "reasoning", "ocr-full", "ocr-needle")
 ANSWER_FORMATS = ("String", "Integer", "Float", "List")
 EVIDENCE_SOURCES = ("Text", "Layout", "Figure", "Table")
@@ -68,7 +67,10 @@ class Question:
 
     def to_row(self) -> dict:
         """The struct that a row's `questions` list holds (tuples become lists)."""
-        return {k: [list(x) if isinstance(x, tuple) else x for x in v] if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return {
+            k: [list(x) if isinstance(x, tuple) else x for x in v] if isinstance(v, tuple) else v
+            for k, v in asdict(self).items()
+        }
 
 
 QUESTION_FEATURES = {

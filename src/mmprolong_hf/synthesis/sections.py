@@ -1,5 +1,6 @@
 """Finds the sections of a document: its outline first, typography second; each heading is located on its page."""
 
+import math
 import re
 
 from .elements import Line, OutlineEntry, Section, Source, Stray
@@ -15,9 +16,9 @@ from .headings import (
     split_number,
 )
 from .text import clean, fold, is_clean, join_lines
-from .typography import by_typography
+from .typography import MUCH_LARGER, by_typography
 
-
+WHOLE_PAGE = (0.0, 0.0, 1.0, 1.0)
 MIN_LOCATED = 0.5  # an outline of which fewer titles are found on their pages says less than typography does
 
 
@@ -35,9 +36,12 @@ def find_sections(source: Source) -> tuple[tuple[Section, ...], tuple[Stray, ...
     running = running_lines(source.pages, size)
     lines = {page.number: body_lines(page, running) for page in source.pages}
     outline = [e for e in source.outline if not _is_document_title(e, source.title)]
-    headings = [h for h in (_locate(entry, lines[entry.page], size) for entry in outline) if h]
+    located = [(entry, _locate(entry, lines[entry.page], size)) for entry in outline]
+    headings = [heading for _, heading in located if heading]
+    lost = [entry for entry, heading in located if not heading]
     if len(headings) < max(1, MIN_LOCATED * len(outline)):
         headings = by_typography({p: ls for p, ls in lines.items() if not is_contents(ls)}, size)
+        lost = []
     used = {(page, line.box) for _, _, page, _, parts, _ in headings for line in parts}
     strays = tuple(
         Stray(line.text, page, line.box, (line.font, line.size))
@@ -46,7 +50,16 @@ def find_sections(source: Source) -> tuple[tuple[Section, ...], tuple[Stray, ...
         for line in page_lines
         if looks_like_heading(line, size) and (page, line.box) not in used
     )
-    return _tree(headings, len(source.pages)), strays
+    sections = _tree(headings, len(source.pages))
+    unseen = tuple(Stray(entry.title, entry.page, WHOLE_PAGE, ("", math.inf)) for entry in lost)
+    return sections, tuple(s for s in strays + unseen if _is_serious(s, sections, size))
+
+
+def _is_serious(stray: Stray, sections: tuple[Section, ...], size: float) -> bool:
+    """A reader takes a line for a section's heading if it is as large as one, or much larger than the text, and says something."""
+    smallest = min((section.style[1] for section in sections), default=0.0)
+    large = stray.style[1] >= min(smallest, MUCH_LARGER * size)
+    return large and sum(c.isalpha() for c in stray.text) >= 3 and is_clean(stray.text)
 
 
 def _is_document_title(entry: OutlineEntry, title: str) -> bool:
@@ -83,7 +96,9 @@ def _locate(entry: OutlineEntry, lines: list[Line], size: float):
 
 def _is_label(parts: list[Line]) -> bool:
     """ "Chapter 3" alone on a line, its title on the next in another size."""
-    return len(parts) == 2 and bool(re.fullmatch(r"(?i)(chapter|appendix|part)\s+\w+[.:]?|第\s*\w+\s*[章部]", parts[0].text))
+    return len(parts) == 2 and bool(
+        re.fullmatch(r"(?i)(chapter|appendix|part)\s+\w+[.:]?|第\s*\w+\s*[章部]", parts[0].text)
+    )
 
 
 def _tree(headings: list[tuple], num_pages: int) -> tuple[Section, ...]:

@@ -3,7 +3,6 @@
 import re
 import unicodedata
 
-
 _HYPHENS = dict.fromkeys(map(ord, "‐‑‒­￾"), "-")
 _UNREADABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f�\ue000-\uf8ff]")
 

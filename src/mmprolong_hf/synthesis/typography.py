@@ -6,7 +6,6 @@ from .elements import Line
 from .headings import LARGER, LEADER, MAX_TITLE, MAX_TITLE_LINES, NUMBER, joined, looks_like_heading, split_number
 from .text import is_clean, join_lines
 
-
 MIN_NUMBERED = 5  # fewer numbers in sequence may be a list
 MIN_RECURRING = 3
 MUCH_LARGER = 1.15

@@ -1,0 +1,1 @@
+"""Teachers: whoever asks the questions. The extractive one needs no model."""

@@ -1,0 +1,183 @@
+"""Questions about cells, rows and columns of tables."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import product
+
+from ..elements import Table
+from ..questions import Candidate, Evidence, choose, pose
+from ..tables import is_number
+from ..text import fold
+from .naming import Names, quotable
+
+CELLS_PER_TABLE = 12
+MAX_ANSWER = 100
+MIN_ROWS = 3  # a sum or a maximum over fewer is no question
+# rows that already aggregate others
+_TOTALS = ("total", "sum", "all", "average", "mean", "overall", "totals", "subtotal")
+
+
+def ask_about_tables(names: Names, segment: tuple[int, int]) -> Iterator[Candidate]:
+    """
+    Questions whose evidence are tables inside one segment.
+
+    Args:
+        names (`Names`): The whole document.
+        segment (`tuple[int, int]`): First and last page.
+    """
+    inside = [t for t in names.structure.tables if segment[0] <= t.page <= segment[1]]
+    for table in inside:
+        yield from _cells(names, table, segment)
+        if phrase_alone(names, table):
+            yield from _columns(names, table, segment)
+    for k, table in enumerate(inside):
+        later = [t for t in inside[k + 1 :] if t.page > table.page and phrase_alone(names, t)]
+        if later and phrase_alone(names, table):
+            yield from _two_cells(names, table, choose(later, names.seed, "table", table.page, table.box), segment)
+
+
+def phrase_alone(names: Names, table: Table) -> str | None:
+    """
+    A name that means this table only: its label, or its page if it is the only table there.
+
+    Args:
+        names (`Names`): The whole document.
+        table (`Table`): One of its tables.
+    """
+    if table.caption:
+        return table.caption.label
+    alone = sum(t.page == table.page for t in names.structure.tables) == 1
+    captioned = any(c.page == table.page and c.kind == "Table" for c in names.structure.captions)
+    return f"the table on page {table.page}" if alone and not captioned else None
+
+
+def _phrase(names: Names, table: Table, row: int) -> str | None:
+    """As [`phrase_alone`], or "the tables on page 3" where no other table there has a row of that name."""
+    if alone := phrase_alone(names, table):
+        return alone
+    same = [t for t in names.structure.tables if t.page == table.page]
+    keys = [fold(r[0]) for t in same for r in t.rows]
+    if any(t.caption for t in same) or keys.count(fold(table.rows[row][0])) > 1:
+        return None
+    return f"the tables on page {table.page}"
+
+
+def _evidence(table: Table, *cells: tuple[int, int]) -> list[Evidence]:
+    """Header and key of each (row, column), and the cell itself."""
+    places = {}
+    for row, column in cells:
+        places[("head", column)] = (table.header_boxes[column], table.header[column])
+        places[(row, 0)] = (table.boxes[row][0], table.rows[row][0])
+        places[(row, column)] = (table.boxes[row][column], table.rows[row][column])
+    return [Evidence(table.page, box, text, "Table") for box, text in places.values()]
+
+
+def _askable(table: Table) -> list[tuple[int, int]]:
+    """(row, column) of cells that make an answer."""
+    places = product(range(len(table.rows)), range(1, len(table.header)))
+    return [
+        (r, c) for r, c in places if any(x.isalnum() for x in table.rows[r][c]) and len(table.rows[r][c]) <= MAX_ANSWER
+    ]
+
+
+def _format(text: str) -> str:
+    return ("Float" if "." in text else "Integer") if text.lstrip("-").replace(".", "", 1).isdecimal() else "String"
+
+
+def _cells(names: Names, table: Table, segment) -> Iterator[Candidate]:
+    places = sorted(_askable(table), key=lambda p: choose(range(2**32), names.seed, "cell", table.page, p))
+    for row, column in places[:CELLS_PER_TABLE]:
+        phrase = _phrase(names, table, row)
+        if phrase:
+            answer = table.rows[row][column]
+            yield pose(
+                "table-cell",
+                answer,
+                _evidence(table, (row, column)),
+                seed=names.seed,
+                segment=segment,
+                answer_format=_format(answer),
+                table=phrase,
+                row=quotable(table.rows[row][0]),
+                column=quotable(table.header[column]),
+            )
+
+
+def _two_cells(names: Names, table: Table, other: Table, segment) -> Iterator[Candidate]:
+    for first in _askable(table)[:: max(1, len(table.rows) // 3)]:
+        second = choose(_askable(other) or [None], names.seed, "second cell", first)
+        answers = [table.rows[first[0]][first[1]], second and other.rows[second[0]][second[1]]]
+        if second is None or any(";" in answer for answer in answers):
+            continue
+        yield pose(
+            "table-cells",
+            answers,
+            _evidence(table, first) + _evidence(other, second),
+            seed=names.seed,
+            segment=segment,
+            table=phrase_alone(names, table),
+            other=phrase_alone(names, other),
+            row=quotable(table.rows[first[0]][0]),
+            column=quotable(table.header[first[1]]),
+            other_row=quotable(other.rows[second[0]][0]),
+            other_column=quotable(other.header[second[1]]),
+        )
+
+
+def _columns(names: Names, table: Table, segment) -> Iterator[Candidate]:
+    phrase = phrase_alone(names, table)
+    if not table.closed or len(table.rows) < MIN_ROWS:
+        return
+    common = {"seed": names.seed, "segment": segment, "table": phrase}
+    keys = [Evidence(table.page, b[0], r[0], "Table") for b, r in zip(table.boxes, table.rows)]
+    yield pose("table-rows", len(table.rows), keys, **common)
+    if any(fold(row[0]).startswith(_TOTALS) for row in table.rows):
+        return
+    for column in range(1, len(table.header)):
+        values = column_values([row[column] for row in table.rows])
+        if values is None or len(set(values)) < 2:
+            continue
+        evidence = _evidence(table, *((row, column) for row in range(len(values))))
+        slots = {**common, "column": quotable(table.header[column])}
+        yield pose("table-sum", _plain(sum(values)), evidence, answer_format=_format(_plain(sum(values))), **slots)
+        for kind, best in (("table-maximum", max(values)), ("table-minimum", min(values))):
+            if values.count(best) == 1:
+                yield pose(kind, table.rows[values.index(best)][0], evidence, **slots)
+        yield from _differences(names, table, column, values, slots)
+
+
+def _differences(names: Names, table: Table, column: int, values: list[Decimal], slots: dict) -> Iterator[Candidate]:
+    for row in range(len(values) - 1):
+        other = choose(range(row + 1, len(values)), names.seed, "difference", row, column)
+        if values[row] != values[other]:
+            answer = _plain(abs(values[row] - values[other]))
+            rows = {"row": quotable(table.rows[row][0]), "other_row": quotable(table.rows[other][0])}
+            evidence = _evidence(table, (row, column), (other, column))
+            yield pose("table-difference", answer, evidence, answer_format=_format(answer), **rows, **slots)
+
+
+def column_values(cells: list[str]) -> list[Decimal] | None:
+    """
+    A column as exact numbers, or None unless every cell is a plain number.
+
+    Args:
+        cells (`list[str]`): Texts below the header.
+
+    Example:
+
+    ```python
+    >>> column_values(["1,204.5", "0.25"])
+    [Decimal('1204.5'), Decimal('0.25')]
+    >>> column_values(["12 %", "7"]) is None
+    True
+
+    ```
+    """
+    if not all(is_number(c) and c.lstrip("+-−")[:1].isdecimal() and c[-1].isdecimal() for c in cells):
+        return None
+    return [Decimal(c.replace(",", "").replace("−", "-")) for c in cells]
+
+
+def _plain(value: Decimal) -> str:
+    """Written out, without exponent; decimals as the cells have them."""
+    return f"{value:f}"

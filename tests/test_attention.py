@@ -1,0 +1,65 @@
+import pytest
+import tiny
+import torch
+
+from mmprolong_hf.attention import PACKED_SDPA, choose_attention, packed_sdpa
+from mmprolong_hf.collator import PackCollator
+
+
+def test_equal_to_a_masked_softmax():
+    torch.manual_seed(0)
+    query, key, value = torch.randn(1, 4, 9, 8), torch.randn(1, 2, 9, 8), torch.randn(1, 2, 9, 8)
+    bounds = torch.tensor([0, 4, 5, 9], dtype=torch.int32)
+    sample = torch.bucketize(torch.arange(9), bounds[1:], right=True)
+    visible = (sample[:, None] == sample) & (torch.arange(9)[:, None] >= torch.arange(9))
+    scores = query @ key.repeat_interleave(2, 1).transpose(2, 3) * 0.3
+    expected = scores.masked_fill(~visible, -torch.inf).softmax(-1) @ value.repeat_interleave(2, 1)
+    out, weights = packed_sdpa(
+        torch.nn.Identity(), query, key, value, None, scaling=0.3, is_causal=True, cu_seq_lens_q=bounds
+    )
+    assert weights is None
+    torch.testing.assert_close(out, expected.transpose(1, 2))
+
+
+def test_no_square_tensor_is_ever_made():
+    # 4,096 tokens in samples of 64: anything of T x T would be 16.8M elements, the largest tensor here is far below.
+    length, largest = 4096, 0
+
+    class Largest(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            nonlocal largest
+            out = function(*args, **(kwargs or {}))
+            for tensor in out if isinstance(out, tuple) else (out,):
+                largest = max(largest, tensor.numel() if isinstance(tensor, torch.Tensor) else 0)
+            return out
+
+    text = {"input_ids": torch.full((64,), 40), "labels": torch.full((64,), 40), "mm_token_type_ids": torch.zeros(64).int()}
+    pack = PackCollator()([text] * (length // 64))
+    del pack["labels"]
+    model = tiny.model(attention={"text_config": PACKED_SDPA, "vision_config": "sdpa"})
+    with torch.no_grad(), Largest():
+        model.model(**pack)
+    packed = largest
+    assert packed < length * length / 16
+    largest, model = 0, tiny.model(attention="sdpa")
+    with torch.no_grad(), Largest():
+        model.model(**pack)
+    assert largest >= length * length  # the guard: this is what the default path does
+
+
+def test_a_cache_and_a_padding_mask_are_refused():
+    tensors = torch.randn(3, 1, 2, 5, 8)
+    with pytest.raises(ValueError, match="1 queries for 5 keys"):
+        packed_sdpa(torch.nn.Identity(), tensors[0][:, :, :1], tensors[1], tensors[2], None, is_causal=True)
+    model = tiny.model(attention={"text_config": PACKED_SDPA, "vision_config": "sdpa"})
+    with pytest.raises(ValueError, match="packs are not padded"):
+        model(input_ids=torch.full((1, 4), 40), attention_mask=torch.tensor([[0, 1, 1, 1]]), use_cache=False)
+
+
+def test_the_choice_here_loads_a_model(tmp_path):
+    tiny.model().save_pretrained(tmp_path)
+    from transformers import AutoModelForImageTextToText
+
+    model = AutoModelForImageTextToText.from_pretrained(tmp_path, attn_implementation=choose_attention())
+    assert model.config.text_config._attn_implementation == choose_attention()["text_config"]
+    assert model.config.vision_config._attn_implementation == choose_attention()["vision_config"]

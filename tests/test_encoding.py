@@ -1,0 +1,110 @@
+import subprocess
+import sys
+
+import pytest
+import tiny
+import torch
+from transformers import AutoImageProcessor, AutoTokenizer, Qwen2Config
+
+from mmprolong_hf.encoding import (
+    answer_ids,
+    encode_prompt,
+    encode_sample,
+    image_limits,
+    load_processor,
+    prompt_text,
+    save_processor,
+    text_length,
+)
+from mmprolong_hf.lengths import page_grid, sample_length, sample_span
+from mmprolong_hf.positions import IGNORE_INDEX, mrope_position_ids
+
+
+QUESTION, ANSWER = "What is the title of the section that starts on page 12?", "Zurück zu 42 µm"
+
+
+def pages(count):
+    return [tiny.page(i, width=60 + 37 * i, height=90 + 11 * i) for i in range(count)]
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_the_prompt_names_every_page_before_the_question(family):
+    assert prompt_text(tiny.processor(family), [3, 7], "Why?") == (
+        "<|im_start|>user\nPage 3:\n<|vision_start|><|image_pad|><|vision_end|>\nPage 7:\n<|vision_start|><|image_pad|>"
+        "<|vision_end|>\n\nWhy?<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+@pytest.mark.parametrize("numbers", [[], [1], [1, 2, 3], [4, 10, 11, 120]])
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_lengths_and_spans_without_images_equal_the_encoded_sample(family, numbers):
+    processor = tiny.processor(family)
+    images = pages(len(numbers))
+    sample = encode_sample(processor, images, numbers, QUESTION, ANSWER)
+    grids = [page_grid(*image.size, image_limits(processor)) for image in images]
+    text = text_length(processor, numbers, QUESTION, ANSWER)
+    assert sample_length(text, grids) == len(sample["input_ids"])
+    grid_thw = sample.get("image_grid_thw", torch.zeros(0, 3, dtype=torch.int64))
+    assert sample_span(text, grids) == mrope_position_ids(sample["mm_token_type_ids"], grid_thw).max() + 1
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_only_the_answer_and_its_end_are_labelled(family):
+    processor = tiny.processor(family)
+    sample = encode_sample(processor, pages(2), [1, 2], QUESTION, ANSWER)
+    labelled = sample["labels"][sample["labels"] != IGNORE_INDEX]
+    assert processor.tokenizer.decode(labelled) == ANSWER + "<|im_end|>"
+    assert torch.equal(sample["input_ids"][-len(labelled) :], labelled)
+    prompt = encode_prompt(processor, pages(2), [1, 2], QUESTION)
+    assert torch.equal(sample["input_ids"][: -len(labelled)], prompt["input_ids"][0])
+
+
+def test_nothing_is_labelled_when_unsupervised():
+    sample = encode_sample(tiny.processor(), pages(1), [1], QUESTION, ANSWER, supervised=False)
+    assert (sample["labels"] == IGNORE_INDEX).all()
+
+
+@pytest.mark.parametrize("answer", ["", " 42", "42\n"])
+def test_answers_that_could_merge_with_the_prompt_are_refused(answer):
+    with pytest.raises(ValueError, match="expected text without white space at its ends"):
+        answer_ids(tiny.processor(), answer)
+
+
+def test_pages_need_as_many_numbers():
+    with pytest.raises(ValueError, match="2 page images but 1 page numbers"):
+        encode_prompt(tiny.processor(), pages(2), [1], QUESTION)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_saved_and_loaded_encodes_the_same(family, tmp_path):
+    processor = tiny.processor(family)
+    tiny.config(family).save_pretrained(tmp_path)
+    save_processor(processor, tmp_path)
+    loaded = load_processor(tmp_path)
+    assert image_limits(loaded) == image_limits(processor)
+    ours, theirs = (encode_sample(p, pages(2), [1, 2], QUESTION, ANSWER) for p in (processor, loaded))
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert type(AutoTokenizer.from_pretrained(tmp_path)).__name__ != "NoneType"
+    assert AutoImageProcessor.from_pretrained(tmp_path).patch_size == processor.image_processor.patch_size
+
+
+def test_limits_can_be_narrowed(tmp_path):
+    tiny.config().save_pretrained(tmp_path)
+    save_processor(tiny.processor(), tmp_path)
+    limits = image_limits(load_processor(tmp_path, max_pixels=4 * 28 * 28))
+    assert (limits.min_pixels, limits.max_pixels) == (28 * 28, 4 * 28 * 28)
+
+
+def test_another_family_is_refused(tmp_path):
+    Qwen2Config().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="is a 'qwen2' model, expected one of: qwen2_5_vl, qwen3_vl"):
+        load_processor(tmp_path)
+
+
+def test_a_native_processor_takes_what_we_saved(tmp_path, environment):
+    # torchvision cannot be installed beside torch's CPU build; two op schemas are all it misses. Skips where it is absent.
+    pytest.importorskip("torchvision", reason="the native processor needs torchvision")
+    tiny.config().save_pretrained(tmp_path)
+    save_processor(tiny.processor(), tmp_path)
+    code = f"from transformers import AutoProcessor; p = AutoProcessor.from_pretrained({str(tmp_path)!r}); print(p.video_processor)"
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

@@ -1,0 +1,157 @@
+"""The command line as users type it, in processes of its own."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import tiny
+from safetensors.torch import load_file
+
+
+RECIPE = '''if __name__ == "__main__": from mmprolong_hf.train import main; main(); r"""
+# A recipe of the tests
+model_name_or_path: {folder}/model
+dataset_name: {folder}/dataset
+output_dir: {folder}/out
+extend_context: true
+rope_theta: 4.0e+6
+max_position_embeddings: 131072
+max_length: 128
+packs_per_step: 4
+max_steps: 4
+learning_rate: 1.0e-3
+lr_scheduler_type: cosine_with_min_lr
+lr_scheduler_kwargs: {{min_lr_rate: 0.1}}
+eval_strategy: steps
+eval_steps: 2
+save_steps: 2
+logging_steps: 1
+bf16: false
+use_cpu: true
+report_to: none
+# """
+'''
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("train")
+    tiny.save_checkpoint(folder / "model")
+    tiny.save_dataset(folder / "dataset", train=tiny.documents(6), test=tiny.documents(2))
+    (folder / "recipe.yaml").write_text(RECIPE.format(folder=folder))
+    return folder
+
+
+def run(command, environment, **kwargs):
+    return subprocess.run(command, env=environment, capture_output=True, text=True, **kwargs)
+
+
+def error_of(done):
+    lines = [line for line in done.stderr.splitlines() if "it/s" not in line]
+    return "\n".join(lines[-60:])
+
+
+def history(folder):
+    return json.loads((folder / "trainer_state.json").read_text())["log_history"]
+
+
+@pytest.fixture(scope="module")
+def one_process(world, environment):
+    done = run(["accelerate", "launch", "recipe.yaml"], environment, cwd=world)
+    assert done.returncode == 0, error_of(done)
+    return done
+
+
+def test_accelerate_launch_of_a_recipe_trains(world, one_process):
+    assert "12 samples in 9 packs" in one_process.stdout
+    entries = history(world / "out")
+    losses = [entry["loss"] for entry in entries if "loss" in entry]
+    assert len(losses) == 4
+    assert [entry["step"] for entry in entries if "eval_loss" in entry] == [2, 4]
+    assert (world / "out" / "README.md").exists()
+
+
+def test_the_checkpoint_loads_where_nothing_of_ours_is(world, one_process, environment):
+    code = (
+        "import sys; sys.modules['mmprolong_hf'] = None\n"
+        "from transformers import Qwen2_5_VLForConditionalGeneration\n"
+        f"model = Qwen2_5_VLForConditionalGeneration.from_pretrained({str(world / 'out')!r})\n"
+        "print(model.config.text_config.rope_parameters['rope_theta'], model.config.text_config.max_position_embeddings)"
+    )
+    done = run([sys.executable, "-c", code], environment)
+    assert done.stdout.split() == ["4000000.0", "131072"], done.stderr[-2000:]
+
+
+def test_two_processes_equal_one(world, one_process, environment):
+    command = ["accelerate", "launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
+    command += ["recipe.yaml", "--output_dir", "two"]
+    done = run(command, environment, cwd=world)
+    assert done.returncode == 0, error_of(done)
+    for one, two in zip(history(world / "out"), history(world / "two"), strict=True):
+        for key in ("loss", "eval_loss", "supervised_tokens", "num_tokens", "largest_position", "fill"):
+            if key in one:
+                assert two[key] == pytest.approx(one[key], rel=1e-4), (key, one["step"])
+    ours, theirs = (load_file(world / name / "model.safetensors") for name in ("two", "out"))
+    assert max((ours[name] - theirs[name]).abs().max() for name in theirs) < 1e-4
+    start = load_file(world / "model" / "model.safetensors")
+    assert max((ours[name] - start[name]).abs().max() for name in theirs) > 1e-3
+
+
+def test_resume_from_the_command_line(world, one_process, environment):
+    shutil.copytree(world / "out" / "checkpoint-2", world / "resumed" / "checkpoint-2")
+    command = ["accelerate", "launch", "recipe.yaml", "--output_dir", "resumed", "--resume_from_checkpoint", "last"]
+    done = run(command, environment, cwd=world)
+    assert done.returncode == 0, error_of(done)
+    losses = [[entry["loss"] for entry in history(world / name) if "loss" in entry] for name in ("out", "resumed")]
+    assert losses[0] == losses[1]
+
+
+def test_the_module_form_and_the_dry_run(world, environment):
+    command = [sys.executable, "-m", "mmprolong_hf.train", "--config", "recipe.yaml", "--dry_run"]
+    done = run(command, environment, cwd=world)
+    assert done.returncode == 0, error_of(done)
+    for part in (r"samples +12 of", r"steps +4 of 4 packs \(1.33 epochs\)", r"context +131,072 tokens, rope default, theta 4e\+06"):
+        assert re.search(part, done.stdout), part
+    assert "cannot be reached" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--max_lenght", "5"], "error: unknown option '--max_lenght', did you mean 'max_length'?"),
+        (["--dataset_name", "nowhere/at-all", "--dry_run", "--max_length", "131072"], "nowhere/at-all cannot be reached: planned"),
+        (["--dataset_name", "nowhere/at-all", "--dry_run"], "is longer than max_length=128"),
+        (["--packs_per_step", "0"], "packs_per_step is 0"),
+    ],
+)
+def test_mistakes_are_one_line(world, environment, extra, message):
+    done = run([sys.executable, "recipe.yaml", *extra], environment, cwd=world)
+    assert message in done.stdout + done.stderr
+    if "error" in done.stderr:
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+
+
+def test_a_dataset_that_is_not_there(world, environment):
+    done = run([sys.executable, "recipe.yaml", "--dataset_name", "nowhere/at-all"], environment, cwd=world)
+    assert done.returncode == 1
+    assert "error: dataset_name 'nowhere/at-all' is neither a local folder nor a dataset" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_without_parquet(world, environment):
+    (world / "empty").mkdir(exist_ok=True)
+    done = run([sys.executable, "recipe.yaml", "--dataset_name", "empty"], environment, cwd=world)
+    assert "error: dataset_name empty holds no Parquet file; make it with `mmprolong build PDFS empty`" in done.stderr
+
+
+@pytest.mark.parametrize("recipe", ["qwen25vl_128k", "qwen3vl_128k"])
+def test_the_big_recipes_dry_run_without_weights_or_hub(root, environment, recipe):
+    done = run([sys.executable, f"recipes/{recipe}.yaml", "--dry_run"], environment, cwd=root)
+    assert done.returncode == 0, error_of(done)
+    assert "planned on the paper's length distribution instead" in done.stdout
+    for line in ("documents", "samples", "packs in an epoch", "steps", "tokens", "supervised tokens", "largest position", "FLOPs", "GPU-hours", "memory per GPU"):  # fmt: skip
+        assert f"\n{line} " in done.stdout, line
