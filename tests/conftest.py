@@ -1,6 +1,5 @@
 import os
 
-
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before any Hugging Face library is imported
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 
 sys.path.insert(0, str(Path(__file__).parent))
 # Tiny models run faster on one thread, and workers of a parallel test run do not fight for cores.

@@ -33,7 +33,11 @@ def test_no_square_tensor_is_ever_made():
                 largest = max(largest, tensor.numel() if isinstance(tensor, torch.Tensor) else 0)
             return out
 
-    text = {"input_ids": torch.full((64,), 40), "labels": torch.full((64,), 40), "mm_token_type_ids": torch.zeros(64).int()}
+    text = {
+        "input_ids": torch.full((64,), 40),
+        "labels": torch.full((64,), 40),
+        "mm_token_type_ids": torch.zeros(64).int(),
+    }
     pack = PackCollator()([text] * (length // 64))
     del pack["labels"]
     model = tiny.model(attention={"text_config": PACKED_SDPA, "vision_config": "sdpa"})

@@ -9,7 +9,6 @@ from mmprolong_hf.attention import PACKED_SDPA
 from mmprolong_hf.collator import PackCollator
 from mmprolong_hf.positions import IGNORE_INDEX
 
-
 ATTENTION = {
     "eager": "eager",
     "sdpa": "sdpa",
@@ -48,7 +47,9 @@ def test_packed_equals_separate(family, attention, count):
 def test_separate_equals_a_plain_forward_of_the_model(family):
     model = tiny.model(family)
     for sample in tiny.samples(tiny.processor(family)):
-        plain = {k: v if k in ("pixel_values", "image_grid_thw") else v[None] for k, v in sample.items() if k != "labels"}
+        plain = {
+            k: v if k in ("pixel_values", "image_grid_thw") else v[None] for k, v in sample.items() if k != "labels"
+        }
         assert (logits(model, plain) - logits(model, PackCollator()([sample]))).abs().max() <= TOLERANCE
 
 
@@ -63,7 +64,9 @@ def gradients(model, packs):
 
 
 def relative_difference(ours, theirs):
-    return max((ours[name] - theirs[name]).norm() / theirs[name].norm() for name in theirs if theirs[name].norm() > 1e-7)
+    return max(
+        (ours[name] - theirs[name]).norm() / theirs[name].norm() for name in theirs if theirs[name].norm() > 1e-7
+    )
 
 
 @pytest.mark.parametrize("attention", ATTENTION)

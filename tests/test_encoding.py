@@ -19,7 +19,6 @@ from mmprolong_hf.encoding import (
 from mmprolong_hf.lengths import page_grid, sample_length, sample_span
 from mmprolong_hf.positions import IGNORE_INDEX, mrope_position_ids
 
-
 QUESTION, ANSWER = "What is the title of the section that starts on page 12?", "Zurück zu 42 µm"
 
 

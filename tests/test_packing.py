@@ -156,9 +156,7 @@ def test_a_step_has_the_same_packs_for_every_world_size(strategy):
         per_rank = 8 // world_size
         ranks = [plan.rank_packs(2, rank) for rank in range(world_size)]
         return [
-            sorted(
-                pack for packs in ranks for pack in packs[step * per_rank : (step + 1) * per_rank] if pack[0] >= 0
-            )
+            sorted(pack for packs in ranks for pack in packs[step * per_rank : (step + 1) * per_rank] if pack[0] >= 0)
             for step in range(plan.steps_per_epoch)
         ]
 

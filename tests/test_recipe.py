@@ -13,7 +13,9 @@ def write(folder, text):
 BASE = "model_name_or_path: model\ndataset_name: data\noutput_dir: out\nbf16: false\nuse_cpu: true\nreport_to: none\n"
 
 
-@pytest.mark.parametrize("path", sorted(__import__("pathlib").Path(__file__).parents[1].glob("recipes/**/*.yaml")), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", sorted(__import__("pathlib").Path(__file__).parents[1].glob("recipes/**/*.yaml")), ids=lambda p: p.name
+)
 def test_every_recipe_is_strict_and_short_headed(path, root):
     if path.parent.name == "accelerate":
         return
@@ -43,7 +45,12 @@ def test_the_papers_recipe_is_the_papers(root):
 def test_the_command_line_wins_over_the_recipe(tmp_path):
     path = write(tmp_path, BASE + "max_length: 4096\nlearning_rate: 1.0e-5\n")
     data, args, model = parse_recipe([path, "--max_length", "512", "--packs_per_step", "4"])
-    assert (data.dataset_name, args.max_length, args.learning_rate, model.model_name_or_path) == ("data", 512, 1e-5, "model")
+    assert (data.dataset_name, args.max_length, args.learning_rate, model.model_name_or_path) == (
+        "data",
+        512,
+        1e-5,
+        "model",
+    )
     assert args.gradient_accumulation_steps == 4
     data, args, _ = parse_recipe(["--config", path, "--dataset_name", "other"])
     assert (data.dataset_name, args.max_length) == ("other", 4096)

@@ -90,7 +90,9 @@ def test_pages_nearest_to_the_evidence_stay(evidence, budget, kept):
 
 def test_a_dataset_without_the_columns_is_refused():
     questions = Dataset.from_dict({"question": ["?"], "answer": ["!"], "source": ["a.pdf"]})
-    with pytest.raises(ValueError, match=r"no column page_sizes, images, questions \(it has question, answer, source\)"):
+    with pytest.raises(
+        ValueError, match=r"no column page_sizes, images, questions \(it has question, answer, source\)"
+    ):
         list_samples(questions, tiny.processor(), max_length=4096)
 
 

@@ -10,7 +10,6 @@ import pytest
 import tiny
 from safetensors.torch import load_file
 
-
 RECIPE = '''if __name__ == "__main__": from mmprolong_hf.train import main; main(); r"""
 # A recipe of the tests
 model_name_or_path: {folder}/model
@@ -113,7 +112,11 @@ def test_the_module_form_and_the_dry_run(world, environment):
     command = [sys.executable, "-m", "mmprolong_hf.train", "--config", "recipe.yaml", "--dry_run"]
     done = run(command, environment, cwd=world)
     assert done.returncode == 0, error_of(done)
-    for part in (r"samples +12 of", r"steps +4 of 4 packs \(1.33 epochs\)", r"context +131,072 tokens, rope default, theta 4e\+06"):
+    for part in (
+        r"samples +12 of",
+        r"steps +4 of 4 packs \(1.33 epochs\)",
+        r"context +131,072 tokens, rope default, theta 4e\+06",
+    ):
         assert re.search(part, done.stdout), part
     assert "cannot be reached" not in done.stdout
 
@@ -122,7 +125,10 @@ def test_the_module_form_and_the_dry_run(world, environment):
     ("extra", "message"),
     [
         (["--max_lenght", "5"], "error: unknown option '--max_lenght', did you mean 'max_length'?"),
-        (["--dataset_name", "nowhere/at-all", "--dry_run", "--max_length", "131072"], "nowhere/at-all cannot be reached: planned"),
+        (
+            ["--dataset_name", "nowhere/at-all", "--dry_run", "--max_length", "131072"],
+            "nowhere/at-all cannot be reached: planned",
+        ),
         (["--dataset_name", "nowhere/at-all", "--dry_run"], "is longer than max_length=128"),
         (["--packs_per_step", "0"], "packs_per_step is 0"),
     ],

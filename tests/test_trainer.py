@@ -8,8 +8,8 @@ from transformers import AutoModelForImageTextToText, Qwen2_5_VLForConditionalGe
 
 from mmprolong_hf.attention import PACKED_SDPA
 from mmprolong_hf.config import MMProLongConfig
-from mmprolong_hf.trainer import MMProLongTrainer, load_config, load_model
-
+from mmprolong_hf.models import load_config, load_model
+from mmprolong_hf.trainer import MMProLongTrainer
 
 ATTENTION = {"text_config": PACKED_SDPA, "vision_config": "sdpa"}
 
@@ -143,7 +143,10 @@ def test_samples_that_see_each_other_stop_training_before_it_starts(tmp_path):
     trainer = make_trainer(tmp_path, model=tiny.model(attention="sdpa"))
     assert trainer.check_for_leaks(trainer.model) == 0
     collate = trainer.data_collator
-    trainer.data_collator = lambda rows: {**(pack := collate(rows)), "attention_mask": torch.ones_like(pack["input_ids"])}
+    trainer.data_collator = lambda rows: {
+        **(pack := collate(rows)),
+        "attention_mask": torch.ones_like(pack["input_ids"]),
+    }
     with pytest.raises(RuntimeError, match="samples that share a pack see each other"):
         trainer.train()
     assert trainer.state.global_step == 0
@@ -185,7 +188,9 @@ def test_lora_trains_and_its_adapter_loads_on_the_extended_base(tmp_path):
     args = {"extend_context": True, "rope_theta": 4e6, "max_position_embeddings": 131072}
     model = load_model(str(base), MMProLongConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, **args))
     adapter = tmp_path / "adapter"
-    trainer = make_trainer(adapter, model=model, peft_config=LoraConfig(r=4, target_modules=["q_proj", "v_proj"]), max_steps=3)
+    trainer = make_trainer(
+        adapter, model=model, peft_config=LoraConfig(r=4, target_modules=["q_proj", "v_proj"]), max_steps=3
+    )
     before = weights(trainer.model)
     trainer.train()
     trainer.save_model()
@@ -224,7 +229,12 @@ def test_a_model_card_tells_the_run(tmp_path, root):
     trainer.train()
     trainer.create_model_card("tiny")
     card = (tmp_path / "README.md").read_text()
-    for part in ("pipeline_tag: image-text-to-text", "# tiny", "| steps | 2 of 2 |", "Nothing on this card was measured"):
+    for part in (
+        "pipeline_tag: image-text-to-text",
+        "# tiny",
+        "| steps | 2 of 2 |",
+        "Nothing on this card was measured",
+    ):
         assert part in card
 
 

@@ -20,7 +20,6 @@ from mmprolong_hf.encoding import IMAGE_ONLY_PROCESSORS, encode_sample, save_pro
 from mmprolong_hf.lengths import page_tokens
 from mmprolong_hf.synthesis.schema import DOCUMENT_FEATURES, Question
 
-
 FAMILIES = ("qwen2_5_vl", "qwen3_vl")
 SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]  # fmt: skip
 CHAT_TEMPLATE = """

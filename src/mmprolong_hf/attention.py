@@ -6,7 +6,6 @@ from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 from transformers.utils import is_flash_attn_2_available, is_flash_attn_3_available
 
-
 PACKED_SDPA = "packed_sdpa"
 
 

@@ -9,11 +9,17 @@ from trl import SFTConfig
 class DataArguments:
     """Which dataset is trained on."""
 
-    dataset_name: str = field(metadata={"help": "Hub id or local folder with one row per document, as `mmprolong build` writes it."})
-    dataset_config: str | None = field(default=None, metadata={"help": "Config of the dataset; its default one if not given."})
+    dataset_name: str = field(
+        metadata={"help": "Hub id or local folder with one row per document, as `mmprolong build` writes it."}
+    )
+    dataset_config: str | None = field(
+        default=None, metadata={"help": "Config of the dataset; its default one if not given."}
+    )
     dataset_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of a Hub dataset."})
     dataset_train_split: str = field(default="train", metadata={"help": "Split to train on."})
-    dataset_test_split: str = field(default="test", metadata={"help": "Split to evaluate on, where eval_strategy asks for it."})
+    dataset_test_split: str = field(
+        default="test", metadata={"help": "Split to evaluate on, where eval_strategy asks for it."}
+    )
 
 
 @dataclass
@@ -30,39 +36,80 @@ class MMProLongConfig(SFTConfig):
             that does not divide by the number of ranks.
     """
 
-    per_device_train_batch_size: int = field(default=1, metadata={"help": "Always 1: a rank takes one pack at a time. See packs_per_step."})
+    per_device_train_batch_size: int = field(
+        default=1, metadata={"help": "Always 1: a rank takes one pack at a time. See packs_per_step."}
+    )
     per_device_eval_batch_size: int = field(default=1, metadata={"help": "Always 1: a rank takes one pack at a time."})
     max_length: int | None = field(default=131072, metadata={"help": "Most tokens in a pack, and so in a sample."})
-    packs_per_step: int = field(default=32, metadata={"help": "Packs in an optimizer step, over all ranks and accumulation together."})
+    packs_per_step: int = field(
+        default=32, metadata={"help": "Packs in an optimizer step, over all ranks and accumulation together."}
+    )
     packing_order: str = field(
         default="random",
-        metadata={"help": "random: best-fit decreasing packs, shuffled in every epoch; sequential: packs in the order of the dataset, for a curriculum."},
+        metadata={
+            "help": "random: best-fit decreasing packs, shuffled in every epoch; sequential: packs in the order of the dataset, for a curriculum."
+        },
     )
     overlong_documents: str = field(
         default="reject",
-        metadata={"help": "reject: a sample longer than max_length is left out and counted; keep_evidence: the pages farthest from its evidence are left out."},
+        metadata={
+            "help": "reject: a sample longer than max_length is left out and counted; keep_evidence: the pages farthest from its evidence are left out."
+        },
     )
-    min_pixels: int | None = field(default=None, metadata={"help": "Fewest pixels of a page image after resizing; the checkpoint's own if not given."})
-    max_pixels: int | None = field(default=None, metadata={"help": "Most pixels of a page image after resizing; the checkpoint's own if not given."})
-    extend_context: bool = field(default=False, metadata={"help": "Extend the checkpoint's context before training; the next five fields say how."})
-    max_position_embeddings: int | None = field(default=None, metadata={"help": "Window after extension, in tokens. Default: 131072 for Qwen2.5-VL."})
-    rope_theta: float | None = field(default=None, metadata={"help": "Base of the rotary frequencies after extension. Default: 4e6 for Qwen2.5-VL."})
+    min_pixels: int | None = field(
+        default=None,
+        metadata={"help": "Fewest pixels of a page image after resizing; the checkpoint's own if not given."},
+    )
+    max_pixels: int | None = field(
+        default=None,
+        metadata={"help": "Most pixels of a page image after resizing; the checkpoint's own if not given."},
+    )
+    extend_context: bool = field(
+        default=False,
+        metadata={"help": "Extend the checkpoint's context before training; the next five fields say how."},
+    )
+    max_position_embeddings: int | None = field(
+        default=None, metadata={"help": "Window after extension, in tokens. Default: 131072 for Qwen2.5-VL."}
+    )
+    rope_theta: float | None = field(
+        default=None, metadata={"help": "Base of the rotary frequencies after extension. Default: 4e6 for Qwen2.5-VL."}
+    )
     rope_type: str = field(default="default", metadata={"help": "default: change the base alone; yarn: YaRN."})
     rope_factor: float | None = field(default=None, metadata={"help": "YaRN's factor. Default: 4."})
-    original_max_position_embeddings: int | None = field(default=None, metadata={"help": "YaRN's window before extension. Default: 32768."})
-    vision_learning_rate: float | None = field(default=1e-6, metadata={"help": "Peak learning rate of the vision tower; learning_rate if null."})
-    freeze_vision_tower: bool = field(default=False, metadata={"help": "Do not train the vision tower (its merger apart)."})
-    freeze_merger: bool = field(default=False, metadata={"help": "Do not train the merger between the vision tower and the language model."})
-    freeze_language_model: bool = field(default=False, metadata={"help": "Do not train the language model and its head."})
-    model_card_template: str | None = field(default=None, metadata={"help": "Markdown template of the model card; TRL's own card if not given."})
-    dry_run: bool = field(default=False, metadata={"help": "Print the plan and what it will cost, without weights or GPU, and stop."})
-    assumed_mfu: float = field(default=0.4, metadata={"help": "Model FLOPs utilisation that the dry run reckons GPU-hours with."})
-    peak_tflops: float = field(default=989.0, metadata={"help": "Peak bf16 TFLOPS of one GPU, for the dry run; 989 is an H100 or H200."})
+    original_max_position_embeddings: int | None = field(
+        default=None, metadata={"help": "YaRN's window before extension. Default: 32768."}
+    )
+    vision_learning_rate: float | None = field(
+        default=1e-6, metadata={"help": "Peak learning rate of the vision tower; learning_rate if null."}
+    )
+    freeze_vision_tower: bool = field(
+        default=False, metadata={"help": "Do not train the vision tower (its merger apart)."}
+    )
+    freeze_merger: bool = field(
+        default=False, metadata={"help": "Do not train the merger between the vision tower and the language model."}
+    )
+    freeze_language_model: bool = field(
+        default=False, metadata={"help": "Do not train the language model and its head."}
+    )
+    model_card_template: str | None = field(
+        default=None, metadata={"help": "Markdown template of the model card; TRL's own card if not given."}
+    )
+    dry_run: bool = field(
+        default=False, metadata={"help": "Print the plan and what it will cost, without weights or GPU, and stop."}
+    )
+    assumed_mfu: float = field(
+        default=0.4, metadata={"help": "Model FLOPs utilisation that the dry run reckons GPU-hours with."}
+    )
+    peak_tflops: float = field(
+        default=989.0, metadata={"help": "Peak bf16 TFLOPS of one GPU, for the dry run; 989 is an H100 or H200."}
+    )
     num_gpus: int = field(default=8, metadata={"help": "GPUs that the dry run shares the memory and the time over."})
 
     def __post_init__(self):
         if self.packing or self.padding_free:
-            raise ValueError("packing and padding_free are TRL's, which refuses them for images; leave both off: rows are packed anyway, to max_length")
+            raise ValueError(
+                "packing and padding_free are TRL's, which refuses them for images; leave both off: rows are packed anyway, to max_length"
+            )
         if self.max_length is None:
             raise ValueError("max_length is null, expected the number of tokens in a pack")
         if self.per_device_train_batch_size != 1 or self.per_device_eval_batch_size != 1:

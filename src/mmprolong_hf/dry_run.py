@@ -17,11 +17,10 @@ from mmprolong_hf.config import DataArguments, MMProLongConfig
 from mmprolong_hf.encoding import image_limits, load_processor
 from mmprolong_hf.estimate import gpu_hours, memory_per_gpu, training_flops
 from mmprolong_hf.lengths import QWEN2_5_VL_LIMITS, QWEN3_VL_LIMITS, page_grid
+from mmprolong_hf.models import load_config
 from mmprolong_hf.packing import PackingPlan
 from mmprolong_hf.paper_samples import paper_samples
 from mmprolong_hf.samples import list_samples, summarize_rejections
-from mmprolong_hf.trainer import load_config
-
 
 # The backbones whose sizes are known without the Hub.
 PUBLISHED = {"Qwen2.5-VL-7B": (QWEN2_5_VL_7B, QWEN2_5_VL_LIMITS), "Qwen3-VL-8B": (QWEN3_VL_8B, QWEN3_VL_LIMITS)}

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import torch
 
-
 # Labels with this value carry no loss. It is torch's default `ignore_index`, and what TRL and transformers compare with.
 IGNORE_INDEX = -100
 
@@ -46,7 +45,9 @@ def mrope_position_ids(
     first = is_image & ~torch.cat([is_image.new_zeros(1), is_image[:-1]])
     starts = first.nonzero().flatten().tolist()
     if len(starts) != len(image_grid_thw):
-        raise ValueError(f"{len(starts)} runs of image tokens but {len(image_grid_thw)} image grids; one run per image is expected")
+        raise ValueError(
+            f"{len(starts)} runs of image tokens but {len(image_grid_thw)} image grids; one run per image is expected"
+        )
 
     parts, cursor, counter = [], 0, 0
     for start, (frames, height, width) in zip(starts, image_grid_thw.tolist()):
@@ -60,7 +61,9 @@ def mrope_position_ids(
         counter += max(rows, cols)
         cursor = start + rows * cols
         if cursor > length or not is_image[start:cursor].all():
-            raise ValueError(f"the image that starts at token {start} has a grid of {rows} x {cols} tokens, but fewer image tokens")
+            raise ValueError(
+                f"the image that starts at token {start} has a grid of {rows} x {cols} tokens, but fewer image tokens"
+            )
     parts.append(torch.arange(counter, counter + length - cursor).expand(3, -1))
     if int(is_image.sum()) != sum(part.shape[1] for part in parts[1::2]):
         raise ValueError("there are more image tokens than the image grids account for")

@@ -12,7 +12,6 @@ from trl import ModelConfig
 
 from mmprolong_hf.config import DataArguments, MMProLongConfig
 
-
 ARGUMENTS = (DataArguments, MMProLongConfig, ModelConfig)
 # The one line that makes YAML a program is, to YAML, a key that begins so.
 PROGRAM_KEY = "if __name__"

@@ -10,7 +10,6 @@ from transformers import ProcessorMixin
 from mmprolong_hf.encoding import answer_ids, decode_image, encode_sample, image_limits, text_length
 from mmprolong_hf.lengths import page_grid, sample_length, sample_span
 
-
 REQUIRED_COLUMNS = ("source", "page_sizes", "images", "questions")
 SAMPLE_COLUMNS = ("document", "question", "pages", "length", "span", "num_supervised")
 OVERLONG_DOCUMENTS = ("reject", "keep_evidence")
@@ -96,7 +95,9 @@ def list_samples(
     """
     check_columns(documents)
     if overlong_documents not in OVERLONG_DOCUMENTS:
-        raise ValueError(f"overlong_documents is {overlong_documents!r}, expected one of {', '.join(OVERLONG_DOCUMENTS)}")
+        raise ValueError(
+            f"overlong_documents is {overlong_documents!r}, expected one of {', '.join(OVERLONG_DOCUMENTS)}"
+        )
     limits = image_limits(processor)
     rows, rejections = [], []
     for document, row in enumerate(documents.select_columns(["source", "page_sizes", "questions"])):
@@ -174,9 +175,7 @@ class SampleEncoder:
             item = row["questions"][question]
             images = [decode_image(row["images"][page - 1]) for page in pages]
             encoded.append(
-                encode_sample(
-                    self.processor, images, pages, item["question"], item["answer"], supervised=supervised
-                )
+                encode_sample(self.processor, images, pages, item["question"], item["answer"], supervised=supervised)
             )
         return {"sample": encoded}
 

@@ -12,9 +12,10 @@ from trl import ModelConfig, get_peft_config, get_quantization_config
 from mmprolong_hf.config import DataArguments, MMProLongConfig
 from mmprolong_hf.dry_run import dry_run
 from mmprolong_hf.encoding import load_processor
+from mmprolong_hf.models import load_model
 from mmprolong_hf.recipe import parse_recipe
 from mmprolong_hf.samples import summarize_rejections
-from mmprolong_hf.trainer import MMProLongTrainer, load_model
+from mmprolong_hf.trainer import MMProLongTrainer
 
 
 def load_documents(data: DataArguments, split: str) -> Dataset:

@@ -5,104 +5,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.data_loader import prepare_data_loader
 from datasets import Dataset
 from peft import PeftModel
-from torch.utils.data import DataLoader, Sampler
-from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel, ProcessorMixin
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel, ProcessorMixin
 from trl import SFTTrainer
 
-from mmprolong_hf.attention import choose_attention
 from mmprolong_hf.cards import write_model_card
-from mmprolong_hf.collator import PackCollator
 from mmprolong_hf.config import MMProLongConfig
 from mmprolong_hf.encoding import save_processor
 from mmprolong_hf.leak import measure_leak
+from mmprolong_hf.loader import SampleCollator, pack_loader
+from mmprolong_hf.models import freeze
 from mmprolong_hf.packing import PackingPlan
 from mmprolong_hf.positions import IGNORE_INDEX
-from mmprolong_hf.rope import FAMILIES, extend_context, write_both_formats
+from mmprolong_hf.rope import write_both_formats
 from mmprolong_hf.samples import list_samples, sample_lengths, samples_dataset, summarize_rejections
-
 
 # Packed samples that are kept apart move by exactly 0; samples that see each other by 0.2 and more.
 MAX_LEAK = 1e-3
-
-
-class PackSampler(Sampler):
-    """
-    One rank's batches of an epoch, as rows of the table that [`~mmprolong_hf.samples.samples_dataset`] returns.
-
-    Args:
-        plan (`PackingPlan`): The plan of all ranks.
-        rank (`int`): Whose batches these are.
-    """
-
-    batch_size = 1  # accelerate's count of packs, not of samples
-
-    def __init__(self, plan: PackingPlan, rank: int):
-        self.plan, self.rank, self.epoch = plan, rank, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.plan.micro_steps_per_epoch
-
-    def __iter__(self):
-        num_samples = len(self.plan.lengths)
-        for pack in self.plan.rank_packs(self.epoch, self.rank):
-            yield [index if index >= 0 else num_samples + ~index for index in pack]
-
-
-def load_model(name_or_path: str, args: MMProLongConfig, **kwargs) -> PreTrainedModel:
-    """
-    A checkpoint with its context extended as `args` say: on the config, before the weights load, since a model keeps the
-    frequencies it was built with.
-
-    Args:
-        name_or_path (`str`): Hub id or folder of a Qwen2.5-VL or Qwen3-VL checkpoint.
-        args (`MMProLongConfig`): Its `extend_context` and the fields after it.
-        kwargs: Passed to `from_pretrained`; `attn_implementation` is chosen if not among them.
-
-    Raises:
-        ValueError: for another family, and as [`~mmprolong_hf.rope.extend_context`].
-    """
-    config = load_config(name_or_path, args, revision=kwargs.get("revision"))
-    kwargs.setdefault("attn_implementation", choose_attention())
-    return AutoModelForImageTextToText.from_pretrained(name_or_path, config=config, **kwargs)
-
-
-def load_config(name_or_path: str, args: MMProLongConfig, revision: str | None = None):
-    """The config that [`load_model`] builds the model with."""
-    config = AutoConfig.from_pretrained(name_or_path, revision=revision)
-    if config.model_type not in FAMILIES:
-        raise ValueError(f"{name_or_path} is a {config.model_type!r} model, expected one of: {', '.join(FAMILIES)}")
-    if not args.extend_context:
-        return config
-    return extend_context(
-        config,
-        max_position_embeddings=args.max_position_embeddings,
-        rope_theta=args.rope_theta,
-        rope_type=args.rope_type,
-        factor=args.rope_factor,
-        original_max_position_embeddings=args.original_max_position_embeddings,
-    )
-
-
-def freeze(model: PreTrainedModel, args: MMProLongConfig) -> None:
-    """Turns off the gradients of the parts that `args` freezes."""
-    visual = model.model.visual
-    merger = [p for name, p in visual.named_parameters() if "merger" in name]
-    tower = [p for name, p in visual.named_parameters() if "merger" not in name]
-    language = [*model.model.language_model.parameters(), *model.lm_head.parameters()]
-    for frozen, parameters in (
-        (args.freeze_vision_tower, tower),
-        (args.freeze_merger, merger),
-        (args.freeze_language_model, language),
-    ):
-        if frozen:
-            for parameter in parameters:
-                parameter.requires_grad_(False)
 
 
 class MMProLongTrainer(SFTTrainer):
@@ -110,7 +31,7 @@ class MMProLongTrainer(SFTTrainer):
     Trains a vision-language model on documents with questions.
 
     Args:
-        model (`PreTrainedModel`): From [`load_model`].
+        model (`PreTrainedModel`): From [`~mmprolong_hf.models.load_model`].
         args (`MMProLongConfig`): The recipe.
         train_dataset (`Dataset`): One row per document, as `load_dataset` gives a published set.
         eval_dataset (`Dataset`, *optional*): The same for evaluation.
@@ -140,7 +61,7 @@ class MMProLongTrainer(SFTTrainer):
         super().__init__(
             model=model,
             args=args,
-            data_collator=_Collate(PackCollator(merge_size)),
+            data_collator=SampleCollator(merge_size),
             train_dataset=self._samples(train_dataset, args, processing_class, "train"),
             eval_dataset=None if eval_dataset is None else self._samples(eval_dataset, args, processing_class, "eval"),
             processing_class=processing_class,
@@ -175,26 +96,12 @@ class MMProLongTrainer(SFTTrainer):
             strategy=self.args.packing_order if training else "sequential",
         )
 
-    # -- data: each rank draws its own packs from the plan, so accelerate must not shard them again --
-
-    def _loader(self, dataset: Dataset, *, training: bool) -> DataLoader:
-        args = self.args
-        loader = DataLoader(
-            dataset,
-            batch_sampler=PackSampler(self.plan(dataset, training=training), args.process_index),
-            collate_fn=self.data_collator,
-            num_workers=args.dataloader_num_workers,
-            pin_memory=args.dataloader_pin_memory,
-            persistent_workers=args.dataloader_persistent_workers,
-            prefetch_factor=args.dataloader_prefetch_factor,
-        )
-        return prepare_data_loader(loader, device=args.device, num_processes=1, process_index=0, put_on_device=True)
-
     def get_train_dataloader(self) -> DataLoader:
-        return self._loader(self.train_dataset, training=True)
+        return pack_loader(self.train_dataset, self.plan(self.train_dataset), self.data_collator, self.args)
 
     def get_eval_dataloader(self, eval_dataset: Dataset | None = None) -> DataLoader:
-        return self._loader(self.eval_dataset if eval_dataset is None else eval_dataset, training=False)
+        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
+        return pack_loader(dataset, self.plan(dataset, training=False), self.data_collator, self.args)
 
     def evaluate(self, eval_dataset: Dataset | None = None, **kwargs: Any) -> dict[str, float]:
         if eval_dataset is not None and "length" not in eval_dataset.column_names:
@@ -245,7 +152,7 @@ class MMProLongTrainer(SFTTrainer):
             raise RuntimeError(
                 f"samples that share a pack see each other: replacing one moved another's logits by {leak:.2g} of its own "
                 f"change (expected 0, at most {MAX_LEAK:g}). Attention is {self.model.config._attn_implementation!r}; load "
-                "the model with mmprolong_hf.trainer.load_model, and pass inputs from PackCollator unchanged"
+                "the model with mmprolong_hf.models.load_model, and pass inputs from PackCollator unchanged"
             )
         return leak
 
@@ -344,12 +251,3 @@ class MMProLongTrainer(SFTTrainer):
                 window=text.max_position_embeddings,
                 lora=isinstance(self.model, PeftModel),
             )
-
-
-class _Collate:
-    # The encoding dataset's rows hold one value, the sample.
-    def __init__(self, collator: PackCollator):
-        self.collator = collator
-
-    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        return self.collator([row["sample"] for row in rows])

@@ -113,12 +113,18 @@ class Section:
 
 @dataclass(frozen=True)
 class Stray:
-    """A line that looks like a heading and is not known as a section: nothing may be counted where one stands."""
+    """
+    A line that looks like a heading and is not known as a section.
+
+    Its title is not unique any more; and where a `serious` one stands, as large as a section's heading, nothing may be
+    counted.
+    """
 
     text: str
     page: int
     box: Box
     style: tuple[str, float]
+    serious: bool
 
 
 @dataclass(frozen=True)

@@ -43,23 +43,24 @@ def find_sections(source: Source) -> tuple[tuple[Section, ...], tuple[Stray, ...
         headings = by_typography({p: ls for p, ls in lines.items() if not is_contents(ls)}, size)
         lost = []
     used = {(page, line.box) for _, _, page, _, parts, _ in headings for line in parts}
-    strays = tuple(
-        Stray(line.text, page, line.box, (line.font, line.size))
+    sections = _tree(headings, len(source.pages))
+    strays = [
+        Stray(line.text, page, line.box, (line.font, line.size), _is_serious(line, sections, size))
         for page, page_lines in lines.items()
         if not is_contents(page_lines)
         for line in page_lines
         if looks_like_heading(line, size) and (page, line.box) not in used
-    )
-    sections = _tree(headings, len(source.pages))
-    unseen = tuple(Stray(entry.title, entry.page, WHOLE_PAGE, ("", math.inf)) for entry in lost)
-    return sections, tuple(s for s in strays + unseen if _is_serious(s, sections, size))
+    ]
+    # a bookmark whose heading was not found may stand anywhere on its page, and be of any size
+    strays += [Stray(entry.title, entry.page, WHOLE_PAGE, ("", math.inf), True) for entry in lost]
+    return sections, tuple(strays)
 
 
-def _is_serious(stray: Stray, sections: tuple[Section, ...], size: float) -> bool:
+def _is_serious(line: Line, sections: tuple[Section, ...], size: float) -> bool:
     """A reader takes a line for a section's heading if it is as large as one, or much larger than the text, and says something."""
     smallest = min((section.style[1] for section in sections), default=0.0)
-    large = stray.style[1] >= min(smallest, MUCH_LARGER * size)
-    return large and sum(c.isalpha() for c in stray.text) >= 3 and is_clean(stray.text)
+    large = line.size >= min(smallest, MUCH_LARGER * size)
+    return large and sum(c.isalpha() for c in line.text) >= 3 and is_clean(line.text)
 
 
 def _is_document_title(entry: OutlineEntry, title: str) -> bool:

@@ -72,7 +72,7 @@ class Names:
         return Evidence(section.page, section.box, section.title, "Layout")
 
     def strays_between(self, first: Section, last_page: int) -> list[Stray]:
-        """Lines that look like headings from the heading of a section to the end of a page."""
+        """Lines as large as headings from the heading of a section to the end of a page."""
         return [
             s for s in self.structure.strays if (s.page, s.box[1]) > (first.page, first.box[1]) and s.page <= last_page
         ]

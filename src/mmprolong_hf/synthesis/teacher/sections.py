@@ -54,7 +54,7 @@ def _is_on_top(names: Names, section: Section) -> bool:
 
 
 def _strays_on(names: Names, page: int) -> list:
-    return [s for s in names.structure.strays if s.page == page]
+    return [s for s in names.structure.strays if s.serious and s.page == page]
 
 
 def _pages_with_headings(names: Names, inside: list[Section], segment) -> Iterator[Candidate]:

@@ -1,0 +1,45 @@
+# `make` alone lists the targets. Every target installs what it needs into .venv first.
+PYTHON ?= python3
+PDFS ?=
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-gpu quality style bench clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+install: $(INSTALLED) ## Install everything into .venv
+
+demo: $(INSTALLED) ## PDFs -> dataset -> training -> checkpoint -> heat map, on two CPU cores (PDFS=folder takes yours)
+	$(BIN)/mmprolong demo $(if $(PDFS),--pdfs '$(PDFS)')
+
+test: $(INSTALLED) ## Run the tests
+	$(BIN)/python -m pytest -n 2 -m 'not gpu'
+
+test-gpu: $(INSTALLED) ## Run the tests that need a GPU
+	$(BIN)/python -m pytest -m gpu
+
+quality: $(INSTALLED) ## Check lint and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+style: $(INSTALLED) ## Fix lint and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## Run the benchmarks that need no GPU (PDFS=folder for the one on PDFs)
+	$(BIN)/python benchmarks/packing_memory.py
+	$(BIN)/python benchmarks/packing_plan.py
+	$(BIN)/python benchmarks/synthesis.py $(if $(PDFS),'$(PDFS)',demo/reports)
+
+clean: ## Remove what the demo made (not .venv)
+	rm -rf demo outputs

@@ -1,0 +1,128 @@
+"""`mmprolong`: one command per intention. Heavy libraries are imported when a command that needs them runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+
+@app.command()
+def build(
+    pdfs: Annotated[Path, typer.Argument(help="Folder of PDFs, searched with its sub-folders.")],
+    output: Annotated[Path, typer.Argument(help="Dataset folder to write.")],
+    dpi: Annotated[int, typer.Option(help="Resolution of the page images.")] = 144,
+    questions_per_document: Annotated[int, typer.Option(help="Most questions asked about one document.")] = 16,
+    min_pages: Annotated[int, typer.Option(help="Documents with fewer pages are rejected.")] = 1,
+    max_pages: Annotated[int, typer.Option(help="Documents with more pages are rejected.")] = 200,
+    test_fraction: Annotated[float, typer.Option(help="Share of documents kept for the test split.")] = 0.0,
+    num_proc: Annotated[int, typer.Option(help="Documents read at the same time.")] = 2,
+    seed: Annotated[int, typer.Option(help="The same seed asks the same questions.")] = 0,
+) -> None:
+    """Make a question-answer dataset from a folder of PDFs, with questions that the PDFs' own structure answers exactly."""
+    from mmprolong_hf.synthesis.pipeline import build_dataset
+
+    report = build_dataset(
+        pdfs,
+        output,
+        dpi=dpi,
+        questions_per_document=questions_per_document,
+        min_pages=min_pages,
+        max_pages=max_pages,
+        test_fraction=test_fraction,
+        num_proc=num_proc,
+        seed=seed,
+    )
+    typer.echo(str(report))
+
+
+@app.command()
+def extend(
+    source: Annotated[str, typer.Argument(help="Checkpoint folder or Hub id of Qwen2.5-VL or Qwen3-VL.")],
+    destination: Annotated[Path, typer.Argument(help="Folder to write; it must not exist.")],
+    max_position_embeddings: Annotated[
+        int | None, typer.Option(help="Window in tokens; the family's if not given.")
+    ] = None,
+    rope_theta: Annotated[float | None, typer.Option(help="Base of the frequencies; 4e6 for Qwen2.5-VL.")] = None,
+    rope_type: Annotated[str, typer.Option(help="default or yarn.")] = "default",
+    factor: Annotated[float | None, typer.Option(help="YaRN's factor; 4 if not given.")] = None,
+    original_max_position_embeddings: Annotated[
+        int | None, typer.Option(help="YaRN's first window; 32768 if not given.")
+    ] = None,
+) -> None:
+    """Copy a checkpoint with an extended context: only its config.json changes."""
+    from mmprolong_hf.rope import extend_checkpoint
+
+    config = extend_checkpoint(
+        source,
+        destination,
+        max_position_embeddings=max_position_embeddings,
+        rope_theta=rope_theta,
+        rope_type=rope_type,
+        factor=factor,
+        original_max_position_embeddings=original_max_position_embeddings,
+    )
+    text = config.text_config
+    typer.echo(f"{destination}: {text.max_position_embeddings:,} tokens, {text.rope_parameters}")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def train(context: typer.Context) -> None:
+    """Train a recipe: mmprolong train RECIPE [--key value ...]; --help lists the keys."""
+    from mmprolong_hf.train import main as train_main
+
+    train_main(context.args)
+
+
+@app.command()
+def needle(
+    model: Annotated[str, typer.Argument(help="Checkpoint folder or Hub id.")],
+    documents: Annotated[
+        str,
+        typer.Argument(help="Dataset folder or Hub id, as `mmprolong build` writes it: its pages are the haystack."),
+    ],
+    output: Annotated[Path, typer.Argument(help="Folder for needle.json and heatmap.png.")],
+    lengths: Annotated[
+        str, typer.Option(help="Context lengths in tokens, with commas.")
+    ] = "8192,16384,32768,65536,131072",
+    depths: Annotated[int, typer.Option(help="Number of depths from the first page to the last.")] = 11,
+    trials: Annotated[int, typer.Option(help="Needles for each length and depth.")] = 3,
+    split: Annotated[str, typer.Option(help="Split of the dataset.")] = "train",
+    seed: Annotated[int, typer.Option(help="The same seed hides the same needles.")] = 0,
+) -> None:
+    """Hide a sentence in page images, ask for it, and draw a heat map of context length and depth."""
+    from datasets import Image, List, load_dataset
+
+    from mmprolong_hf.evaluation.needle import run_needle
+
+    rows = load_dataset(documents, split=split).cast_column("images", List(Image(decode=False)))
+    report = run_needle(
+        model,
+        rows,
+        output,
+        lengths=[int(length) for length in lengths.split(",")],
+        depths=[i / max(depths - 1, 1) for i in range(depths)],
+        trials=trials,
+        seed=seed,
+    )
+    typer.echo(f"{len(report['records'])} needles; {output}/needle.json, {output}/heatmap.png")
+
+
+@app.command()
+def demo(
+    pdfs: Annotated[Path | None, typer.Option(help="Folder of your PDFs; reports made in code if not given.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("demo"),
+) -> None:
+    """Go the whole way once on two CPU cores: PDFs, dataset, training, checkpoint, heat map."""
+    from mmprolong_hf.demo.run import run_demo
+
+    run_demo(folder, pdfs)
+
+
+def main() -> None:
+    """Entry point: what a user can put right is one line, not a traceback."""
+    try:
+        app()
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
