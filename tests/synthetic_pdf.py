@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pymupdf
 
-
 PAGE = (612, 792)
 BODY = "This line of running text says nothing in particular and only fills the page."
 
@@ -42,7 +41,9 @@ def report(path: Path, *, chapters: int = 4, pages_per_chapter: int = 3, titles=
 def rows(c: int) -> list[list[str]]:
     """Header and four rows of the table of chapter c: every cell is told apart by c."""
     head = ["Station", "Height", "Visitors"]
-    return [head] + [[f"{_word(k)} peak".capitalize(), f"{100 * c + 7 * k}.5", f"{1000 * c + k * k}"] for k in range(1, 5)]
+    return [head] + [
+        [f"{_word(k)} peak".capitalize(), f"{100 * c + 7 * k}.5", f"{1000 * c + k * k}"] for k in range(1, 5)
+    ]
 
 
 def table(page, top: float, caption: str, cells: list[list[str]], *, ruled: bool = False, left: float = 90) -> None:

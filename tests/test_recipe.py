@@ -88,7 +88,7 @@ def test_what_is_no_recipe(tmp_path, text, message):
 
 
 def test_missing_recipe_and_unknown_option(tmp_path):
-    with pytest.raises(ValueError, match="nowhere.yaml does not exist"):
+    with pytest.raises(ValueError, match=r"nowhere\.yaml does not exist"):
         parse_recipe(["nowhere.yaml"])
     with pytest.raises(ValueError, match="unknown option '--max_step', did you mean 'max_steps'"):
         parse_recipe([write(tmp_path, BASE), "--max_step", "5"])

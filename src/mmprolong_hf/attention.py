@@ -1,5 +1,7 @@
 """Attention over a pack, sample by sample, registered with transformers as `packed_sdpa`: never an L x L mask."""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from transformers import AttentionInterface
@@ -68,7 +70,7 @@ def packed_sdpa(
             is_causal=causal,
             enable_gqa=query.shape[1] != key.shape[1],
         )
-        for start, end in zip(bounds[:-1], bounds[1:])
+        for start, end in pairwise(bounds)
     ]
     return torch.cat(segments, dim=2).transpose(1, 2).contiguous(), None
 

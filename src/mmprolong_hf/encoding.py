@@ -119,7 +119,7 @@ def answer_ids(processor: ProcessorMixin, answer: str) -> list[int]:
     """
     if not answer or answer != answer.strip():
         raise ValueError(f"answer is {answer!r}, expected text without white space at its ends")
-    return processor.tokenizer(answer, add_special_tokens=False).input_ids + [processor.tokenizer.eos_token_id]
+    return [*processor.tokenizer(answer, add_special_tokens=False).input_ids, processor.tokenizer.eos_token_id]
 
 
 def encode_prompt(

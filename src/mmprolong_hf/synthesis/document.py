@@ -92,7 +92,7 @@ def build_document(path: str | Path, source: str, options: BuildOptions) -> tupl
         min_characters=options.min_characters,
     )
     candidates = ask(build_structure(document), seed=seed, kinds=options.kinds)
-    flaws = [flaw(c.question) for c in candidates]
+    flaws = [flaw(c) for c in candidates]
     dropped = Counter(f for f in flaws if f)
     confirmed, unconfirmed = confirm(path, [c for c, f in zip(candidates, flaws) if not f])
     chosen = choose_questions(confirmed, options.questions_per_document, len(document.pages), seed=seed)

@@ -128,5 +128,10 @@ def _head_key(line: Line) -> str:
 def joined(parts: list[Line]) -> Line:
     last = parts[-1]
     return Line(
-        join_lines([p.text for p in parts]), union([p.box for p in parts]), last.size, last.bold, last.font, last.block
+        join_lines([p.text for p in parts], hyphenated=False),
+        union([p.box for p in parts]),
+        last.size,
+        last.bold,
+        last.font,
+        last.block,
     )

@@ -233,7 +233,7 @@ def _lines(page, text) -> tuple[Line, ...]:
     lines = []
     for block in text.extractDICT(sort=False)["blocks"]:
         parts = [
-            (s["text"], s["bbox"], s["size"], s["font"], i)
+            (_raised(s), s["bbox"], s["size"], s["font"], i)
             for i, line in enumerate(block["lines"])
             for s in line["spans"]
             if s["text"].strip()
@@ -247,6 +247,11 @@ def _lines(page, text) -> tuple[Line, ...]:
         if group:
             lines.append(_line(page, group, block["number"]))
     return tuple(line for line in lines if line.text)
+
+
+def _raised(span) -> str:
+    """10 to the 10th and footnote 3 must not read 1010 and 3: a superscript is written after a caret."""
+    return "^" + span["text"] if span["flags"] & pymupdf.TEXT_FONT_SUPERSCRIPT else span["text"]
 
 
 def _same_line(left, right) -> bool:

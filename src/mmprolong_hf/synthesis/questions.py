@@ -11,9 +11,10 @@ import yaml
 
 from .elements import Box
 from .schema import Question
-from .text import fold, is_clean
+from .text import is_clean
 
 MAX_ANSWER = 400
+LIST_SEPARATOR = "; "
 # mathematics and drawn underscores, whose text says less than the page shows
 _UNSURE = re.compile(r"[∀-⋿⟀-⟯⦀-⫿′″]|(?:^| )_(?: |$)|\^|\$[^\d]")
 TEMPLATES = Path(__file__).parent / "templates" / "extractive.yaml"
@@ -39,10 +40,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A question and the evidence it stands on, before it is confirmed and chosen."""
+    """A question, the evidence it stands on and the parts of its answer, before it is confirmed and chosen."""
 
     question: Question
     evidence: tuple[Evidence, ...]
+    parts: tuple[str, ...]
 
 
 @cache
@@ -120,11 +122,12 @@ def pose(
     """
     evidence = tuple(evidence)
     if isinstance(answer, int):
-        text, found_format = str(answer), "Integer"
+        parts, found_format = (str(answer),), "Integer"
     elif isinstance(answer, str):
-        text, found_format = answer, "String"
+        parts, found_format = (answer,), "String"
     else:
-        text, found_format = "; ".join(answer), "List"
+        parts, found_format = tuple(answer), "List"
+    text = LIST_SEPARATOR.join(parts)
     template = load_templates()["kinds"][kind]
     wording = choose(template["wordings"], seed, kind, text, *slots.values())
     question = Question(
@@ -138,32 +141,36 @@ def pose(
         template=kind,
         segment=segment,
     )
-    return Candidate(question, evidence)
+    return Candidate(question, evidence, parts)
 
 
-def flaw(question: Question) -> str | None:
+def flaw(candidate: Candidate) -> str | None:
     """
     Why a question may not be asked, or None.
 
     Args:
-        question (`Question`): A worded question.
+        candidate (`Candidate`): A worded question.
 
     Example:
 
     ```python
-    >>> flaw(Question("What is the title of section 2?", "Section 2", "extract-single", "String", (1,), ("Layout",)))
+    >>> heading = Evidence(3, (0.1, 0.1, 0.4, 0.2), "2 Section 2", "Layout")
+    >>> flaw(pose("title-of-number", "Section 2", [heading], seed="0", segment=(1, 8), number="section 2"))
     'answer_in_question'
 
     ```
     """
+    question = candidate.question
     if not is_clean(question.question) or not is_clean(question.answer) or _UNSURE.search(question.answer):
         return "unreadable_characters"
-    if not question.answer.strip() or len(question.answer) > MAX_ANSWER:
+    if not all(part.strip() for part in candidate.parts) or len(question.answer) > MAX_ANSWER:
         return "answer_empty_or_long"
     if question.answer_format in ("Integer", "Float"):
         numbers = re.findall(r"\d+(?:\.\d+)?", question.question)
         return "answer_in_question" if question.answer in numbers else None
-    if any(fold(part) and _is_named(part, question.question) for part in question.answer.split("; ")):
+    if len(candidate.parts) > 1 and any(";" in part for part in candidate.parts):
+        return "separator_in_answer"
+    if any(_is_named(part, question.question) for part in candidate.parts):
         return "answer_in_question"
     return None
 

@@ -77,7 +77,7 @@ def _locate(entry: OutlineEntry, lines: list[Line], size: float):
             parts = lines[first : first + count]
             if len(parts) < count or (count > 1 and parts[-1].size != parts[0].size and not _is_label(parts)):
                 break
-            text = join_lines([p.text for p in parts])
+            text = join_lines([p.text for p in parts], hyphenated=False)
             number, title = split_number(text)
             if wanted and wanted in (fold(title), fold(text)):
                 if fold(text) == wanted:

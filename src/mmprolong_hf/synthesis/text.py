@@ -61,7 +61,7 @@ def fold(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
 
 
-def join_lines(lines: list[str]) -> str:
+def join_lines(lines: list[str], *, hyphenated: bool = True) -> str:
     """
     Lines of one paragraph as running text; a word cut by a hyphen at a line's end is joined again.
 
@@ -69,6 +69,8 @@ def join_lines(lines: list[str]) -> str:
 
     Args:
         lines (`list[str]`): Cleaned lines in reading order.
+        hyphenated (`bool`, *optional*, defaults to `True`): Whether words may have been cut. Headings are set without
+            that: there "architecture-" + "independent" keeps its hyphen.
 
     Example:
 
@@ -81,7 +83,7 @@ def join_lines(lines: list[str]) -> str:
     text = ""
     for line in lines:
         if text.endswith("-") and len(text) > 1 and text[-2].isalpha():
-            text = text[:-1] + line if text[-2].islower() and line[:1].islower() else text + line
+            text = text[:-1] + line if hyphenated and text[-2].islower() and line[:1].islower() else text + line
         else:
             text = f"{text} {line}" if text else line
     return text

@@ -29,11 +29,11 @@ def by_typography(lines: dict[int, list[Line]], size: float) -> list[tuple]:
         seen = {(h[2], h[3].box) for h in numbered}
         first = numbered[0][2]
         plain = [
-            (1, ("", text), page, line, parts, True)
-            for (_, text), page, line, parts in groups
+            (1, (number, text), page, line, parts, True)
+            for (number, text), page, line, parts in groups
             if (line.font, line.size) in chapter_styles and page >= first and (page, line.box) not in seen
         ]
-        return numbered + [h for h in plain if not split_number(h[1][1])[0]]
+        return numbered + [h for h in plain if not h[1][0][:1].isdigit()]
     styles = Counter((line.font, line.size) for _, _, line, _ in groups)
     recurring = {style for style, count in styles.items() if count >= MIN_RECURRING and style[1] >= MUCH_LARGER * size}
     sizes = sorted({style[1] for style in recurring}, reverse=True)
@@ -57,7 +57,7 @@ def _groups(lines: dict[int, list[Line]], size: float) -> list[tuple]:
             while k < len(page_lines) and len(parts) < MAX_TITLE_LINES and _continues(parts[-1], page_lines[k]):
                 parts.append(page_lines[k])
                 k += 1
-            name = split_number(join_lines([p.text for p in parts]))
+            name = split_number(join_lines([p.text for p in parts], hyphenated=False))
             letters = sum(c.isalpha() for c in name[1])
             if letters >= 3 and letters >= 0.5 * len(name[1]) and is_clean(name[1]):
                 groups.append((name, page, joined(parts), parts))

@@ -1,10 +1,13 @@
-"""Runs each job in a process of its own, so that one that dies or hangs costs only itself."""
+"""Runs jobs in worker processes, so that a job whose process dies or hangs costs only itself."""
 
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+
+# A process is replaced after so many jobs: what an engine leaks does not add up over a long build.
+JOBS_PER_PROCESS = 64
 
 
 @dataclass(frozen=True)
@@ -16,74 +19,86 @@ class Lost:
 
 
 @dataclass
-class _Running:
-    index: int
+class _Worker:
     process: multiprocessing.Process
-    deadline: float
+    connection: Connection
+    num_jobs: int = 0
+    index: int = -1
+    deadline: float = 0.0
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
 
 
 def run_isolated(
     function: Callable, jobs: list[tuple], *, num_proc: int, time_limit: float, preload: str
 ) -> Iterator[tuple[int, object]]:
     """
-    Call a function once for each job, at most `num_proc` at a time, each in a fresh process.
+    Call a function once for each job, in at most `num_proc` processes at a time.
 
-    The processes are forked from one small server that has imported `preload` and holds no thread, so a new one costs
-    milliseconds, and no PDF engine ever meets a thread or a fork of a running program.
+    The processes are forked from one small server that has imported the calling script and `preload` and holds no thread,
+    so a new one costs milliseconds, and no PDF engine ever meets a thread or a fork of a running program.
 
     Args:
         function (`Callable`): Importable by name; takes the elements of a job, returns something small.
         jobs (`list[tuple]`): Arguments of each call.
         num_proc (`int`): Processes at a time.
-        time_limit (`float`): Seconds after which a process is killed.
+        time_limit (`float`): Seconds that one job may take; then its process is killed and replaced.
         preload (`str`): Module that the server imports once.
 
     Yields:
         `tuple[int, object]`: Index of the job, and what the function returned or a [`Lost`], as they finish.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([preload])
+    context.set_forkserver_preload(["__main__", preload])
     waiting = list(enumerate(jobs))[::-1]
-    running: dict = {}
+    idle: list[_Worker] = []
+    busy: dict[Connection, _Worker] = {}
     try:
-        while waiting or running:
-            while waiting and len(running) < num_proc:
-                index, job = waiting.pop()
-                receiver, sender = context.Pipe(duplex=False)
-                process = context.Process(target=_call, args=(sender, function, job), daemon=True)
-                process.start()
-                sender.close()
-                running[receiver] = _Running(index, process, time.monotonic() + time_limit)
-            until = min(r.deadline for r in running.values()) - time.monotonic()
-            for receiver in wait(list(running), timeout=max(0.0, until)):
-                done = running.pop(receiver)
-                yield done.index, _result(receiver, done.process)
-            for receiver in [r for r, job in running.items() if job.deadline <= time.monotonic()]:
-                done = running.pop(receiver)
-                _kill(done.process)
-                receiver.close()
-                yield done.index, Lost("timed_out", f"it was not done after {time_limit:g} s")
+        while waiting or busy:
+            while waiting and len(busy) < num_proc:
+                worker = idle.pop() if idle else _start(context, function)
+                worker.index, job = waiting.pop()
+                worker.deadline = time.monotonic() + time_limit
+                worker.num_jobs += 1
+                worker.connection.send(job)
+                busy[worker.connection] = worker
+            until = min(worker.deadline for worker in busy.values()) - time.monotonic()
+            for connection in wait(list(busy), timeout=max(0.0, until)):
+                worker = busy.pop(connection)
+                result = _receive(worker)
+                if isinstance(result, Lost) or worker.num_jobs >= JOBS_PER_PROCESS:
+                    worker.stop()
+                else:
+                    idle.append(worker)
+                yield worker.index, result
+            for worker in [worker for worker in busy.values() if worker.deadline <= time.monotonic()]:
+                del busy[worker.connection]
+                worker.stop()
+                yield worker.index, Lost("timed_out", f"it was not done after {time_limit:g} s")
     finally:
-        for job in running.values():
-            _kill(job.process)
+        for worker in [*idle, *busy.values()]:
+            worker.stop()
 
 
-def _call(sender, function: Callable, job: tuple) -> None:
-    sender.send(function(*job))
-    sender.close()
+def _start(context, function: Callable) -> _Worker:
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, function), daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(process, ours)
 
 
-def _result(receiver, process) -> object:
+def _work(connection: Connection, function: Callable) -> None:
+    while True:
+        connection.send(function(*connection.recv()))
+
+
+def _receive(worker: _Worker) -> object:
     try:
-        result = receiver.recv()
+        return worker.connection.recv()
     except EOFError:
-        process.join()
-        result = Lost("crashed", f"its process ended with exit code {process.exitcode}")
-    process.join()
-    receiver.close()
-    return result
-
-
-def _kill(process) -> None:
-    process.kill()
-    process.join()
+        worker.process.join()
+        return Lost("crashed", f"its process ended with exit code {worker.process.exitcode}")

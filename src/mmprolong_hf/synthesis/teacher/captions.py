@@ -68,7 +68,7 @@ def _evidence(caption: Caption) -> Evidence:
 
 
 def _is_askable(caption: Caption) -> bool:
-    return caption.whole and len(caption.text) in ASKABLE and "; " not in caption.text
+    return caption.whole and len(caption.text) in ASKABLE
 
 
 def _starts(names: Names, start: str) -> int:
