@@ -67,6 +67,7 @@ def test_the_command_line_wins_over_the_recipe(tmp_path):
         ("bf16: 1", r"bf16 is 1 \(int\), expected bool"),
         ("rope_theta: 4.0e6", r"YAML reads 1e-5 and 4.0e6 as text, write 1.0e-5 and 4.0e\+6"),
         ("lr_scheduler_type: cosin", "cosin is not a valid SchedulerType"),
+        ("use_liger_kernel: true", "use_liger_kernel is not supported"),
         ("packing: true", "packing and padding_free are TRL's"),
         ("per_device_train_batch_size: 4", "a rank takes one pack at a time; set packs_per_step instead"),
         ("gradient_accumulation_steps: 4", "it follows from packs_per_step"),

@@ -14,14 +14,17 @@ def test_a_row_is_complete_and_repeats(tmp_path):
     assert (row["num_pages"], row["title"], row["source"], row["dpi"]) == (12, "A report", "a.pdf", 72)
     assert row["page_sizes"] == [[612, 792]] * 12
     assert row["page_tokens"] == [page_tokens(612, 792, QWEN2_5_VL_LIMITS)] * 12
-    assert len(row["images"]) == 12 and len(row["questions"]) == 16
+    assert len(row["images"]) == 12
+    assert len(row["questions"]) == 16
     assert {q["task"] for q in row["questions"]} == {"extract-single", "extract-multi", "reasoning"}
     assert build_document(path, "a.pdf", BuildOptions(dpi=72))[0] == row
     assert build_document(path, "a.pdf", BuildOptions(dpi=72, seed=1))[0]["questions"] != row["questions"]
 
 
 def test_kinds_restrict_what_is_asked(tmp_path):
-    row, _ = build_document(report(tmp_path / "a.pdf"), "a.pdf", BuildOptions(dpi=36, kinds=("table-sum", "label-page")))
+    row, _ = build_document(
+        report(tmp_path / "a.pdf"), "a.pdf", BuildOptions(dpi=36, kinds=("table-sum", "label-page"))
+    )
     assert {q["template"] for q in row["questions"]} == {"table-sum", "label-page"}
 
 

@@ -9,7 +9,9 @@ from mmprolong_hf.synthesis.schema import Question
 
 def candidates(task, count, *, kind="kind", pages=100):
     return [
-        Candidate(Question(f"{task} {kind} {k}?", str(k), task, "String", (1 + k % pages,), ("Text",), template=kind), (), ())
+        Candidate(
+            Question(f"{task} {kind} {k}?", str(k), task, "String", (1 + k % pages,), ("Text",), template=kind), (), ()
+        )
         for k in range(count)
     ]
 
@@ -29,9 +31,10 @@ def test_what_a_task_cannot_fill_goes_to_the_others():
 def test_kinds_and_depths_are_used_evenly():
     pool = candidates("extract-single", 300, kind="many") + candidates("extract-single", 10, kind="few")
     chosen = choose_questions(pool, 40, 100, seed="s")
-    assert Counter(c.question.template for c in chosen) == {"many": 30, "few": 10}
+    assert 4 <= sum(c.question.template == "few" for c in chosen) <= 10  # all of them are in the first tenth
     depths = Counter(depth_of(c.question.evidence_pages[0], 100) for c in chosen)
-    assert len(depths) == 10 and max(depths.values()) <= 8
+    assert len(depths) == 10
+    assert max(depths.values()) <= 8
 
 
 def test_the_order_of_the_candidates_decides_nothing_and_the_seed_does():

@@ -33,9 +33,10 @@ def test_encrypted(tmp_path):
     assert reason_of(path) == "encrypted"
 
 
-@pytest.mark.parametrize("part", [0.25, 0.6, 0.95])
-def test_truncated(tmp_path, part):
-    whole = blank(tmp_path / "a.pdf", pages=20, use_objstms=1, deflate=True).read_bytes()
+@pytest.mark.parametrize("part", [0.1, 0.25, 0.6, 0.95])
+@pytest.mark.parametrize("objects", [0, 1])
+def test_truncated(tmp_path, part, objects):
+    whole = blank(tmp_path / "a.pdf", pages=20, use_objstms=objects).read_bytes()
     path = tmp_path / "cut.pdf"
     path.write_bytes(whole[: int(part * len(whole))])
     assert reason_of(path) == "unreadable"

@@ -16,7 +16,8 @@ def row(tmp_path_factory):
 def test_evidence_is_framed_in_colour_on_each_of_its_pages(row):
     index, question = next((k, q) for k, q in enumerate(row["questions"]) if len(q["evidence_pages"]) == 2)
     image = draw_question(row, index, page_width=400)
-    assert image.width == 400 * 2 + 10 and image.height > 400 * 792 / 612
+    assert image.width == 400 * 2 + 10
+    assert image.height > 400 * 792 / 612
     pixels = np.asarray(image).astype(int)
     for k in range(2):
         page = pixels[:500, 410 * k : 410 * k + 400]

@@ -8,7 +8,6 @@ import pytest
 from mmprolong_hf.synthesis.questions import Evidence, choose, flaw, known_kinds, load_templates, pose
 from mmprolong_hf.synthesis.schema import TASKS
 
-
 HEADING = Evidence(3, (0.1, 0.1, 0.4, 0.2), "7", "Layout")
 
 

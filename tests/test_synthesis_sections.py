@@ -47,3 +47,21 @@ def test_cards(tmp_path):
     sections, strays = find_sections(read_pdf(cards(tmp_path / "a.pdf", "7A7"), min_characters=1))
     assert [(s.title, s.page) for s in sections] == [("7", 1), ("A", 2), ("7", 3)]
     assert not strays
+
+
+def test_a_wrapped_title_is_spelt_as_its_bookmark_spells_it(tmp_path):
+    document = pymupdf.open()
+    for k in range(3):
+        page = document.new_page()
+        page.insert_text((72, 90), f"{k + 1} Architecture-", fontsize=18, fontname="hebo")
+        page.insert_text((72, 112), "independent replace- ", fontsize=18, fontname="hebo")
+        page.insert_text((72, 134), f"ment number {'abc'[k]}", fontsize=18, fontname="hebo")
+        for line in range(20):
+            page.insert_text(
+                (72, 200 + 16 * line), "Some running text under the heading, and more of it.", fontsize=11
+            )
+    titles = [f"Architecture-independent replacement number {x}" for x in "abc"]
+    document.set_toc([[1, title, k] for k, title in enumerate(titles, 1)])
+    document.save(tmp_path / "a.pdf")
+    sections, _ = find_sections(read_pdf(tmp_path / "a.pdf", min_characters=1))
+    assert [s.title for s in sections] == titles

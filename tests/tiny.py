@@ -171,8 +171,8 @@ def save_dataset(folder, **splits: Dataset):
     return folder
 
 
-def save_checkpoint(folder, family: str = "qwen2_5_vl", **text):
+def save_checkpoint(folder, family: str = "qwen2_5_vl", max_pixels: int = 28 * 28 * 16, **text):
     """A model with its processor as `from_pretrained` reads it."""
     model(family, **text).save_pretrained(folder)
-    save_processor(processor(family), folder)
+    save_processor(processor(family, max_pixels), folder)
     return folder

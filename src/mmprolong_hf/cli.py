@@ -88,15 +88,18 @@ def needle(
     ] = "8192,16384,32768,65536,131072",
     depths: Annotated[int, typer.Option(help="Number of depths from the first page to the last.")] = 11,
     trials: Annotated[int, typer.Option(help="Needles for each length and depth.")] = 3,
+    size: Annotated[float, typer.Option(help="Height of the needle's box as a fraction of the page's height.")] = 0.02,
     split: Annotated[str, typer.Option(help="Split of the dataset.")] = "train",
     seed: Annotated[int, typer.Option(help="The same seed hides the same needles.")] = 0,
 ) -> None:
     """Hide a sentence in page images, ask for it, and draw a heat map of context length and depth."""
-    from datasets import Image, List, load_dataset
+    from datasets import load_dataset
 
+    from mmprolong_hf.encoding import UndecodedRows
+    from mmprolong_hf.evaluation.drawing import Needle
     from mmprolong_hf.evaluation.needle import run_needle
 
-    rows = load_dataset(documents, split=split).cast_column("images", List(Image(decode=False)))
+    rows = UndecodedRows(load_dataset(documents, split=split))
     report = run_needle(
         model,
         rows,
@@ -104,6 +107,7 @@ def needle(
         lengths=[int(length) for length in lengths.split(",")],
         depths=[i / max(depths - 1, 1) for i in range(depths)],
         trials=trials,
+        needle=Needle(size=size),
         seed=seed,
     )
     typer.echo(f"{len(report['records'])} needles; {output}/needle.json, {output}/heatmap.png")
@@ -126,3 +130,7 @@ def main() -> None:
         app()
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

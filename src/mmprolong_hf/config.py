@@ -110,6 +110,11 @@ class MMProLongConfig(SFTConfig):
             raise ValueError(
                 "packing and padding_free are TRL's, which refuses them for images; leave both off: rows are packed anyway, to max_length"
             )
+        if self.use_liger_kernel:
+            raise ValueError(
+                "use_liger_kernel is not supported: Liger's patch of Qwen-VL does not import with transformers 5.23, and its "
+                "rotary patch does nothing there; leave it off (the loss is fused by TRL anyway)"
+            )
         if self.max_length is None:
             raise ValueError("max_length is null, expected the number of tokens in a pack")
         if self.per_device_train_batch_size != 1 or self.per_device_eval_batch_size != 1:
@@ -126,6 +131,8 @@ class MMProLongConfig(SFTConfig):
         self.dataset_kwargs = {"skip_prepare_dataset": True}
         # Nothing runs on a device then, and a recipe for GPUs asks for bf16, which Trainer refuses where there is none.
         self.use_cpu = self.use_cpu or self.dry_run
+        if self.activation_checkpointing is None:  # transformers 5.23's name; it warns where only TRL's default is set
+            self.activation_checkpointing = self.gradient_checkpointing
         super().__post_init__()
         if self.packs_per_step < 1 or self.packs_per_step % self.world_size:
             raise ValueError(

@@ -115,7 +115,6 @@ def describe_run(
         args (`MMProLongConfig`): The recipe.
         lora_rank (`int` or `None`): Rank of the adapters, `None` for full training.
     """
-    world = args.num_gpus if args.packs_per_step % args.num_gpus == 0 else 1
     plan = PackingPlan(
         table.lengths, args.max_length, args.seed, 1, packs_per_step=args.packs_per_step, strategy=args.packing_order
     )
@@ -138,7 +137,7 @@ def describe_run(
         pack_tokens=sum(plan.lengths[i] for i in largest),
         pack_patches=int(sum(table.image_patches[i].sum() for i in largest)),
         supervised_tokens=int(sum(table.num_supervised[i] for i in largest)),
-        num_gpus=world,
+        num_gpus=args.num_gpus,
         train_vision=train_vision,
         lora_rank=lora_rank,
     )
@@ -155,8 +154,8 @@ def describe_run(
         "supervised tokens": f"{epochs * table.num_supervised.sum():,.0f}",
         "largest position": f"{table.spans.max() - 1:,} (M-RoPE; page images advance it by their longer side only)",
         "FLOPs": f"{flops:.3g} ({what}, vision tower {'trained' if train_vision else 'frozen'}, causal, no recomputation counted)",
-        "GPU-hours": f"{hours:,.0f} at {args.assumed_mfu:.0%} of {args.peak_tflops:g} TFLOPS: {hours / args.num_gpus:,.1f} h on {args.num_gpus} GPUs",
-        "memory per GPU": f"{memory.total / gib:.0f} GiB over {world} GPU{'s'[: world != 1]}: states "
+        "GPU-hours": f"{hours:,.0f} at {args.assumed_mfu:.0%} of {args.peak_tflops:g} TFLOPS: {hours / args.num_gpus:,.1f} h on {args.num_gpus} GPU{'s'[: args.num_gpus != 1]}",
+        "memory per GPU": f"{memory.total / gib:.0f} GiB over {args.num_gpus} GPU{'s'[: args.num_gpus != 1]}: states "
         f"{(memory.weights + memory.gradients + memory.optimizer) / gib:.0f}, activations "
         f"{(memory.hidden_states + memory.vision_hidden_states + memory.working_set) / gib:.0f}, other "
         f"{(memory.gathered + memory.logits + memory.pixel_values) / gib:.0f} (an estimate, not measured)",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from datasets import Dataset
 from PIL import Image
 from transformers import AutoConfig, AutoProcessor, ProcessorMixin
 from transformers.utils import is_torchvision_available
@@ -175,6 +176,26 @@ def encode_sample(
         "mm_token_type_ids": torch.cat([prompt["mm_token_type_ids"][0], torch.zeros_like(answer)]),
     }
     return sample | {key: prompt[key] for key in ("pixel_values", "image_grid_thw") if key in prompt}
+
+
+class UndecodedRows(Sequence):
+    """
+    Rows of a dataset with their images as stored, to be opened one by one: a plain row of a long document decodes all its pages.
+
+    Args:
+        dataset (`Dataset`): With a column `images`.
+    """
+
+    def __init__(self, dataset: Dataset):
+        self.rows = dataset.with_format("arrow")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict:
+        if not 0 <= index < len(self):
+            raise IndexError(f"row {index} of {len(self)}")
+        return self.rows[index].to_pylist()[0]
 
 
 def decode_image(image: dict | Image.Image) -> Image.Image:

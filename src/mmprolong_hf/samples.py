@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datasets import Dataset, concatenate_datasets
 from transformers import ProcessorMixin
 
-from mmprolong_hf.encoding import answer_ids, decode_image, encode_sample, image_limits, text_length
+from mmprolong_hf.encoding import UndecodedRows, answer_ids, decode_image, encode_sample, image_limits, text_length
 from mmprolong_hf.lengths import page_grid, sample_length, sample_span
 
 REQUIRED_COLUMNS = ("source", "page_sizes", "images", "questions")
@@ -162,20 +162,25 @@ class SampleEncoder:
     """
 
     def __init__(self, documents: Dataset, processor: ProcessorMixin):
-        self.documents = documents
+        self.documents = UndecodedRows(documents)
         self.processor = processor
 
     def __call__(self, batch: dict[str, list]) -> dict[str, list]:
-        cache = {index: self.documents[index] for index in set(batch["document"])}
+        rows = {index: self.documents[index] for index in set(batch["document"])}
+        pages = {}  # opened once, however many samples of the pack show them
         encoded = []
-        for index, question, pages, supervised in zip(
+        for document, question, numbers, supervised in zip(
             batch["document"], batch["question"], batch["pages"], batch["supervised"]
         ):
-            row = cache[index]
-            item = row["questions"][question]
-            images = [decode_image(row["images"][page - 1]) for page in pages]
+            for number in numbers:
+                if (document, number) not in pages:
+                    pages[document, number] = decode_image(rows[document]["images"][number - 1])
+            images = [pages[document, number] for number in numbers]
+            item = rows[document]["questions"][question]
             encoded.append(
-                encode_sample(self.processor, images, pages, item["question"], item["answer"], supervised=supervised)
+                encode_sample(
+                    self.processor, images, numbers, item["question"], item["answer"], supervised=supervised
+                )
             )
         return {"sample": encoded}
 

@@ -42,8 +42,8 @@ def run_needle(
 
     Args:
         model_path (`str`): A checkpoint folder, or the id of a model on the Hub.
-        documents (`Sequence[dict]`): Rows with `doc_id`, `page_sizes` and `images` as in `DOCUMENT_FEATURES`. Images that are
-            not decoded (`Image(decode=False)`) are opened only where they are needed.
+        documents (`Sequence[dict]`): Rows with `doc_id`, `page_sizes` and `images` as in `DOCUMENT_FEATURES`. Images of
+            [`~mmprolong_hf.encoding.UndecodedRows`] are opened only where they are needed.
         output_folder (`str` or `Path`): Made if it does not exist.
         lengths, depths, trials, needle, seed: As in [`measure_needle`].
 
@@ -57,9 +57,9 @@ def run_needle(
     Example:
 
     ```python
-    from datasets import Image, List, load_dataset
+    from datasets import load_dataset
 
-    rows = load_dataset("my-documents", split="test").cast_column("images", List(Image(decode=False)))
+    rows = UndecodedRows(load_dataset("my-documents", split="test"))
     report = run_needle("my-checkpoint", rows, "needle", lengths=[8192, 131072], depths=[0.0, 0.5, 1.0])
     report["summary"]["per_length"]  # e.g. {8192: 1.0, 131072: 0.78}
     ```

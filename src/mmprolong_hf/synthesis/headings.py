@@ -76,11 +76,12 @@ def body_lines(page: Page, running: set[str]) -> list[Line]:
         page (`Page`): One page.
         running (`set[str]`): As [`running_lines`] returns it.
     """
-    return [
+    kept = [
         line
         for line in page.lines
         if not ((line.box[1] < MARGIN or line.box[3] > 1 - MARGIN) and _head_key(line) in running)
     ]
+    return kept or list(page.lines)  # a page of nothing but a number says just that
 
 
 def body_size(pages: tuple[Page, ...]) -> float:

@@ -16,7 +16,7 @@ def choose_questions(
     A mixture of questions, in the order of their evidence.
 
     Each task gets its share; what a task cannot fill goes to the others. Within a task the next question is always one
-    of the kind used least, and among those one from the tenth of the document used least.
+    from the tenth of the document used least, and among those one of the kind used least.
 
     Args:
         candidates (`list[Candidate]`): Everything that may be asked.
@@ -34,7 +34,7 @@ def choose_questions(
         task = min(sorted(available), key=lambda t: (tasks[t] + 0.5) / max(shares.get(t, 0.0), 1e-9))
         best = min(
             (c for c in left if c.question.task == task),
-            key=lambda c: (kinds[c.question.template], depths[_depth(c, num_pages)]),
+            key=lambda c: (depths[_depth(c, num_pages)], kinds[c.question.template]),
         )
         left.remove(best)
         chosen.append(best)

@@ -1,5 +1,6 @@
 """Writes a dataset folder that `load_dataset` and streaming read: Parquet shards and a card."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from string import Template
@@ -72,15 +73,30 @@ def write_card(folder: Path, splits: list[str], facts: dict[str, str]) -> None:
     """
     Write README.md: the YAML that `load_dataset` reads, and how the set was built.
 
+    The YAML names a fingerprint of the files: `datasets` (5.2) keeps what it loaded from a local folder under the
+    folder's name and its YAML alone, and would show a rebuilt folder, or another of the same name, as it was before.
+
     Args:
         folder (`Path`): Of the dataset.
         splits (`list[str]`): Splits that were written.
         facts (`dict[str, str]`): What the card leaves open, by name.
     """
     text = Template(CARD.read_text(encoding="utf-8")).substitute(
-        data_files=_data_files("data", splits), question_files=_data_files("questions", splits), **facts
+        data_files=_data_files("data", splits),
+        question_files=_data_files("questions", splits),
+        fingerprint=_fingerprint(folder),
+        **facts,
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _fingerprint(folder: Path) -> str:
+    """Of the bytes of all Parquet files."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*-of-*.parquet")):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]
 
 
 def _data_files(part: str, splits: list[str]) -> str:
@@ -96,10 +112,10 @@ def _groups(files: list[Path]) -> Iterator[list[Path]]:
 
 
 def _by_bytes(files: list[Path], limit: int) -> Iterator[list[Path]]:
-    """Runs of files that stay below the limit together; JPEG does not shrink, so a file is as large as its row."""
+    """Runs of one-row files whose rows stay below the limit together, before compression."""
     run, size = [], 0
     for file in files:
-        more = file.stat().st_size
+        more = pq.read_metadata(file).row_group(0).total_byte_size
         if run and size + more > limit:
             yield run
             run, size = [], 0

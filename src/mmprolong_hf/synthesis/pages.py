@@ -8,6 +8,7 @@ thread-safe; call this from processes, never from threads.
 import io
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pymupdf
@@ -15,6 +16,8 @@ from PIL import Image
 
 from ..lengths import MAX_ASPECT_RATIO
 from .elements import Box, Grid, Line, OutlineEntry, Page, Source, Word
+from .lines import read_lines
+from .ruling import ruled_areas
 from .text import clean, join_lines
 
 POINTS_PER_INCH = 72
@@ -26,11 +29,13 @@ _TEXT_FLAGS = (
     & ~pymupdf.TEXT_PRESERVE_IMAGES
     & ~pymupdf.TEXT_PRESERVE_LIGATURES
 )
+# PyMuPDF turns some of MuPDF's own exceptions into RuntimeError and lets others through
+_ENGINE_ERRORS = (RuntimeError, pymupdf.mupdf.FzErrorBase)
+_TRAILER = 2048  # bytes at the end in which every whole PDF says where its table of objects is
 _PATH_OPERATORS = re.compile(rb"(?<=\s)(?:re|l)\s")
 _PATHS_OF_A_TABLE = 8  # fewer drawn lines cannot rule two rows and two columns
 _CAPTION_HINT = re.compile(r"^(?:table|figure|fig\.|tab\.|表|图|圖)\s*\S*\d", re.IGNORECASE)
 _TABLE_HINT = re.compile(r"^(?:table|tab\.|表)\s*\S*\d", re.IGNORECASE)
-_BOLD = re.compile(r"bold|black|heavy|demi|CMBX", re.IGNORECASE)
 
 pymupdf.no_recommend_layout()  # else find_tables advertises a package on the standard output
 pymupdf.TOOLS.mupdf_display_errors(False)
@@ -80,16 +85,16 @@ def open_pdf(path: str | Path, *, min_pages: int = 1, max_pages: int = 200) -> p
         raise RejectedDocument("not_a_pdf", "its first 1024 bytes hold no %PDF- header; expected a PDF")
     try:
         document = pymupdf.open(stream=data, filetype="pdf")
-    except pymupdf.FileDataError as error:
+        count = 0 if document.needs_pass else document.page_count
+    except _ENGINE_ERRORS as error:
         raise RejectedDocument("unreadable", f"it cannot be opened ({error}); expected an intact PDF") from error
     if not document.is_pdf:
         raise RejectedDocument("not_a_pdf", "it is another kind of document; expected a PDF")
     if document.needs_pass:
         raise RejectedDocument("encrypted", "it needs a password; save it without one")
-    count = document.page_count
+    if document.is_repaired and b"startxref" not in data[-_TRAILER:]:
+        raise RejectedDocument("unreadable", f"it is truncated: {count} pages were recovered; expected an intact PDF")
     if count == 0:
-        if document.is_repaired:
-            raise RejectedDocument("unreadable", "it is truncated: no page could be recovered; expected an intact PDF")
         raise RejectedDocument("no_pages", "it has no page; expected at least one")
     if count < min_pages:
         raise RejectedDocument("too_few_pages", f"it has {count} pages; expected at least min_pages={min_pages}")
@@ -170,7 +175,7 @@ def read_pdf(
                 for page in document
             ]
             texts = [page.get_textpage(flags=_TEXT_FLAGS) for page in document]
-            lines = [_lines(page, text) for page, text in zip(document, texts)]
+            lines = [read_lines(text.extractDICT()["blocks"], _placer(page)) for page, text in zip(document, texts)]
             mean = sum(len(line.text) for page in lines for line in page) / len(lines)
             if mean < min_characters:
                 raise RejectedDocument(
@@ -181,7 +186,7 @@ def read_pdf(
                 _read_page(page, text, page_lines, size, dpi)
                 for page, text, page_lines, size in zip(document, texts, lines, sizes)
             )
-        except (RuntimeError, pymupdf.mupdf.FzErrorBase) as error:
+        except _ENGINE_ERRORS as error:
             raise RejectedDocument("unreadable", f"a page cannot be read ({error}); expected an intact PDF") from error
         outline = tuple(
             OutlineEntry(level, clean(title), page)
@@ -200,14 +205,14 @@ def _read_page(page, text, lines: tuple[Line, ...], size: tuple[int, int], dpi: 
     image = Image.frombuffer("RGB", (width, height), pixmap.samples_mv, "raw", "RGB", 0, 1)
     encoded = io.BytesIO()
     image.save(encoded, "JPEG", quality=JPEG_QUALITY)
+    place = _placer(page)
     table_hint = any(_TABLE_HINT.match(line.text) for line in lines)
     words, grids, figures, rules = (), (), (), ()
     if table_hint:
-        words = tuple(Word(clean(w[4]), _fractions(page, w[:4])) for w in text.extractWORDS() if clean(w[4]))
+        words = tuple(Word(clean(w[4]), place(w[:4])) for w in text.extractWORDS() if clean(w[4]))
     if table_hint or any(_CAPTION_HINT.match(line.text) for line in lines) or _may_be_ruled(page):
-        figures, rules, ruled = _drawings(page)
-        if ruled:
-            grids = _grids(page)
+        figures, rules, areas = _drawings(page, place)
+        grids = _grids(page, areas, place)
     return Page(
         page.number + 1,
         width,
@@ -222,58 +227,18 @@ def _read_page(page, text, lines: tuple[Line, ...], size: tuple[int, int], dpi: 
     )
 
 
-def _fractions(page, box) -> Box:
-    """MuPDF's boxes are those of the unrotated page; the image is rotated."""
-    rect = pymupdf.Rect(box) * page.rotation_matrix
-    w, h = page.rect.width, page.rect.height
-    return tuple(min(1.0, max(0.0, round(v, 5))) for v in (rect.x0 / w, rect.y0 / h, rect.x1 / w, rect.y1 / h))
+def _placer(page) -> Callable[[tuple], Box]:
+    """From MuPDF's boxes, which are those of the unrotated page, to fractions of the image, which is rotated."""
+    a, b, c, d, e, f = page.rotation_matrix
+    width, height = page.rect.width, page.rect.height
 
+    def place(box) -> Box:
+        x0, y0, x1, y1 = box
+        xs = sorted(((a * x0 + c * y0 + e) / width, (a * x1 + c * y1 + e) / width))
+        ys = sorted(((b * x0 + d * y0 + f) / height, (b * x1 + d * y1 + f) / height))
+        return tuple(min(1.0, max(0.0, round(v, 5))) for v in (xs[0], ys[0], xs[1], ys[1]))
 
-def _lines(page, text) -> tuple[Line, ...]:
-    lines = []
-    for block in text.extractDICT(sort=False)["blocks"]:
-        parts = [
-            (_raised(s), s["bbox"], s["size"], s["font"], i)
-            for i, line in enumerate(block["lines"])
-            for s in line["spans"]
-            if s["text"].strip()
-        ]
-        group = []
-        for part in parts:
-            if group and not _same_line(group[-1], part):
-                lines.append(_line(page, group, block["number"]))
-                group = []
-            group.append(part)
-        if group:
-            lines.append(_line(page, group, block["number"]))
-    return tuple(line for line in lines if line.text)
-
-
-def _raised(span) -> str:
-    """10 to the 10th and footnote 3 must not read 1010 and 3: a superscript is written after a caret."""
-    return "^" + span["text"] if span["flags"] & pymupdf.TEXT_FONT_SUPERSCRIPT else span["text"]
-
-
-def _same_line(left, right) -> bool:
-    """MuPDF cuts a line at a wide gap ("3.2" and its title) and at every change of font."""
-    (_, a, size, _, i), (_, b, _, _, j) = left, right
-    if i == j:
-        return True
-    overlap = min(a[3], b[3]) - max(a[1], b[1])
-    return overlap > 0.6 * min(a[3] - a[1], b[3] - b[1]) and -size < b[0] - a[2] < 4 * size
-
-
-def _line(page, group, block: int) -> Line:
-    text = ""
-    for k, (part, box, size, _, i) in enumerate(group):
-        gap = k > 0 and (i != group[k - 1][4] or box[0] - group[k - 1][1][2] > 0.2 * size)
-        text += (" " if gap else "") + part
-    longest = max(group, key=lambda part: len(part[0].strip()))
-    bold = sum(len(part[0]) for part in group if _BOLD.search(part[3])) > 0.5 * sum(len(part[0]) for part in group)
-    rect = pymupdf.Rect(group[0][1])
-    for part in group[1:]:
-        rect |= pymupdf.Rect(part[1])
-    return Line(clean(text), _fractions(page, rect), round(longest[2], 1), bold, longest[3], block)
+    return place
 
 
 def _may_be_ruled(page) -> bool:
@@ -281,29 +246,31 @@ def _may_be_ruled(page) -> bool:
     return len(_PATH_OPERATORS.findall(page.read_contents())) >= _PATHS_OF_A_TABLE
 
 
-def _drawings(page) -> tuple[tuple[Box, ...], tuple[Box, ...], bool]:
-    """Boxes of pictures, of horizontal lines, and whether enough lines are drawn in both directions to rule a table."""
-    vertical = 0
-    figures, rules = [], []
-    for kind, box in page.get_bboxlog():
-        rect = pymupdf.Rect(box)
-        if "path" in kind:
-            if rect.height < 3 and rect.width > 20:
-                rules.append(_fractions(page, rect))
-            vertical += rect.width < 3 and rect.height > 8
-        if rect.width > 30 and rect.height > 30 and ("image" in kind or "path" in kind or "shade" in kind):
-            figures.append(_fractions(page, rect))
-    return tuple(figures), tuple(rules), len(rules) >= 3 and vertical >= 2
+def _drawings(page, place) -> tuple[tuple[Box, ...], tuple[Box, ...], list[tuple]]:
+    """Boxes of pictures and of horizontal lines, and where both directions of lines make a table."""
+    figures, horizontal, vertical = [], [], []
+    for kind, (x0, y0, x1, y1) in page.get_bboxlog():
+        if "path" in kind and y1 - y0 < 3 and x1 - x0 > 8:
+            horizontal.append((x0, y0, x1, y1))
+        elif "path" in kind and x1 - x0 < 3 and y1 - y0 > 8:
+            vertical.append((x0, y0, x1, y1))
+        elif min(x1 - x0, y1 - y0) > 30 and kind.split("-")[-1] in ("image", "path", "shade"):
+            figures.append(place((x0, y0, x1, y1)))
+    rules = tuple(place(box) for box in horizontal if box[2] - box[0] > 20)
+    return tuple(figures), rules, ruled_areas(horizontal, vertical)
 
 
-def _grids(page) -> tuple[Grid, ...]:
+def _grids(page, areas: list[tuple], place) -> tuple[Grid, ...]:
     grids = []
-    # lines_strict ignores filled boxes, which are code listings and coloured heads; use_layout would load a network
-    for table in page.find_tables(strategy="lines_strict", use_layout=False).tables:
-        cells = tuple(
-            tuple(None if c is None else join_lines([clean(part) for part in c.split("\n")]) for c in row)
-            for row in table.extract()
-        )
-        boxes = tuple(tuple(None if c is None else _fractions(page, c) for c in row.cells) for row in table.rows)
-        grids.append(Grid(_fractions(page, table.bbox), cells, boxes))
+    for area in areas:
+        # lines_strict ignores filled boxes, which are code listings and coloured heads; use_layout would load a network
+        found = page.find_tables(clip=area, strategy="lines_strict", use_layout=False)
+        for table in found.tables:
+            text = tuple(tuple(None if c is None else _cell(c) for c in row) for row in table.extract())
+            boxes = tuple(tuple(None if c is None else place(c) for c in row.cells) for row in table.rows)
+            grids.append(Grid(place(table.bbox), text, boxes))
     return tuple(grids)
+
+
+def _cell(text: str) -> str:
+    return join_lines([clean(line) for line in text.split("\n")])

@@ -11,7 +11,7 @@ import yaml
 
 from .elements import Box
 from .schema import Question
-from .text import is_clean
+from .text import fold, is_clean
 
 MAX_ANSWER = 400
 LIST_SEPARATOR = "; "
@@ -177,6 +177,8 @@ def flaw(candidate: Candidate) -> str | None:
 
 def _is_named(answer: str, question: str) -> bool:
     """Whole words only, and a page number names a place: the title "7" is given away neither by "page 17" nor "page 7"."""
+    if len(fold(answer)) < 2:
+        return False  # the title "A" is not given away by the article
     words = re.escape(answer.strip())
     question = re.sub(r"\bpages? \d+(?: (?:and|to) \d+)?", "", question, flags=re.IGNORECASE)
     return bool(re.search(rf"(?<!\w){words}(?!\w)", question, re.IGNORECASE))

@@ -92,6 +92,8 @@ def _locate(entry: OutlineEntry, lines: list[Line], size: float):
     if len(found) > 1 and len({f[3] for f in found}) == 1 and len(found[0][4]) == 1:
         return None  # twice on one page in the same size: which one is meant cannot be told
     _, _, number, title, parts = found[0]
+    if len(parts) > 1:  # the bookmark knows which hyphen at a line's end belongs to the title
+        title = split_number(entry.title)[1]
     return entry.level, (number, title), entry.page, joined(parts), parts, True
 
 

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _HYPHENS = dict.fromkeys(map(ord, "‐‑‒­￾"), "-")
 _UNREADABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f�\ue000-\uf8ff]")
@@ -43,6 +44,7 @@ def is_clean(text: str) -> bool:
     return not _UNREADABLE.search(text)
 
 
+@lru_cache(maxsize=100_000)  # every heading is compared with every line of its page, several times over
 def fold(text: str) -> str:
     """
     What is left for comparing: letters and digits, lower case. Two engines disagree on spaces and hyphens, not on these.

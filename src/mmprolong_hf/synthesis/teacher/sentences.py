@@ -93,6 +93,8 @@ def only_number(sentence: str) -> str | None:
         return None
     if not _VERB.search(sentence):
         return None  # an address or a reference, which reads as no statement
+    if re.search(r"[.:;]\s*$", sentence[: numbers[0].start()]):
+        return None  # the number of the next item of a list
     return None if _REFERENCE.search(sentence[: numbers[0].start()]) else numbers[0].group()
 
 

@@ -1,0 +1,211 @@
+"""A folder in, a dataset out: whatever is in the folder."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pymupdf
+import pytest
+from synthetic_pdf import cards, report
+
+from mmprolong_hf.synthesis import output as output_module
+from mmprolong_hf.synthesis.output import read_rows
+from mmprolong_hf.synthesis.pipeline import build_dataset, find_pdfs
+
+DOCUMENTS = Path(__file__).resolve().parents[2] / "shared" / "documents"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Six good documents of different lengths, two of them in a sub-folder."""
+    folder = tmp_path_factory.mktemp("pdfs")
+    (folder / "more").mkdir()
+    for k in range(1, 5):
+        report(folder / f"report{k}.pdf", chapters=5 - k + 1)
+    report(folder / "more" / "titled.PDF", titles=["Apples", "Pears"])
+    report(folder / "more" / "plain.pdf", titles=["Oaks", "Elms", "Ashes"], outline=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(folder, tmp_path_factory):
+    output = tmp_path_factory.mktemp("out") / "set"
+    return output, build_dataset(folder, output, dpi=36, test_fraction=0.34, num_proc=2)
+
+
+def digests(output):
+    return {
+        p.relative_to(output).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in output.rglob("*.parquet")
+    }
+
+
+def test_the_report_adds_up(built):
+    output, report_ = built
+    assert report_.rows == {"train": 4, "test": 2}
+    assert report_.pages == sum(row["num_pages"] for split in ("train", "test") for row in read_rows(output, split))
+    assert sum(report_.questions.values()) == sum(
+        len(row["questions"]) for split in ("train", "test") for row in read_rows(output, split)
+    )
+    assert report_.pages_per_second > 0
+    assert json.loads((output / "build_report.json").read_text())["accepted"] == report_.accepted
+    assert "6 documents (train 4, test 2)" in str(report_)
+    assert not list(output.parent.glob(".*"))
+
+
+def test_rows_go_from_short_to_long(built):
+    for split in ("train", "test"):
+        keys = [(row["num_pages"], row["source"]) for row in read_rows(built[0], split)]
+        assert keys == sorted(keys)
+
+
+def test_no_document_is_in_both_splits(built):
+    train, test = ({row["doc_id"] for row in read_rows(built[0], split)} for split in ("train", "test"))
+    assert not train & test
+
+
+def test_the_number_of_processes_changes_no_byte(folder, built, tmp_path):
+    build_dataset(folder, tmp_path / "set", dpi=36, test_fraction=0.34, num_proc=1)
+    assert digests(tmp_path / "set") == digests(built[0])
+    build_dataset(folder, tmp_path / "other", dpi=36, test_fraction=0.34, num_proc=2, seed=1)
+    assert digests(tmp_path / "other") != digests(built[0])
+
+
+def test_datasets_alone_loads_and_streams_it(built):
+    code = (
+        "import sys, datasets\n"
+        "d = datasets.load_dataset(sys.argv[1])\n"
+        "assert d['train'][0]['images'][0].size == (306, 396), d['train'][0]['images'][0]\n"
+        "q = datasets.load_dataset(sys.argv[1], 'questions')\n"
+        "s = next(iter(datasets.load_dataset(sys.argv[1], split='train', streaming=True)))\n"
+        "assert s['questions'] == d['train'][0]['questions'] and s['images'][1].size == (306, 396)\n"
+        "assert 'mmprolong_hf' not in sys.modules\n"
+        "print(d['train'].num_rows, d['test'].num_rows, q['train'].num_rows + q['test'].num_rows)\n"
+    )
+    out = subprocess.run([sys.executable, "-c", code, str(built[0])], capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    assert out.stdout.split() == ["4", "2", str(sum(built[1].questions.values()))]
+
+
+def test_a_rebuilt_folder_is_not_shown_as_it_was(tmp_path):
+    report(tmp_path / "a.pdf")
+    code = "import sys, datasets; print(datasets.load_dataset(sys.argv[1], 'questions', split='train').to_pandas().to_csv())"
+    seen = set()
+    for seed in (0, 1):
+        build_dataset(tmp_path, tmp_path / "set", seed=seed, dpi=36)
+        command = [sys.executable, "-c", code, str(tmp_path / "set")]
+        seen.add(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert len(seen) == 2
+
+
+def test_the_card_tells_how_it_was_built(built):
+    card = (built[0] / "README.md").read_text()
+    for words in (
+        "teacher is extractive",
+        "licences are those of the source PDFs",
+        "extract-multi",
+        "`seed`: 0",
+        "pymupdf",
+    ):
+        assert words in card
+    assert "$" not in card
+
+
+def test_row_groups_stay_below_their_limit(monkeypatch, tmp_path, folder, built):
+    def sizes(output):
+        files = [pq.ParquetFile(f).metadata for f in sorted((output / "data").iterdir())]
+        return [[m.row_group(k).total_byte_size for k in range(m.num_row_groups)] for m in files]
+
+    (together,) = sizes(build_dataset(folder, tmp_path / "one", dpi=36) and tmp_path / "one")
+    assert len(together) == 1
+    monkeypatch.setattr(output_module, "ROW_GROUP_BYTES", 250_000)
+    monkeypatch.setattr(output_module, "SHARD_BYTES", 450_000)
+    build_dataset(folder, tmp_path / "many", dpi=36)
+    split = sizes(tmp_path / "many")
+    assert len(split) > 1
+    assert sum(map(len, split)) > len(split)
+    assert max(max(groups) for groups in split) <= 250_000
+    names = sorted(p.name for p in (tmp_path / "many" / "data").iterdir())
+    assert names[0] == f"train-00000-of-{len(split):05d}.parquet"
+    assert len(list(read_rows(tmp_path / "many", "train"))) == 6
+
+
+def test_bad_documents_are_named_and_stop_nothing(tmp_path):
+    pdfs = tmp_path / "pdfs"
+    pdfs.mkdir()
+    good = [report(pdfs / f"good{k}.pdf", chapters=k + 1) for k in range(1, 4)]
+    (pdfs / "twin.pdf").write_bytes(good[0].read_bytes())
+    (pdfs / "cut.pdf").write_bytes(good[1].read_bytes()[:900])
+    (pdfs / "web.pdf").write_text("<html>404</html>")
+    document = pymupdf.open(good[0])
+    document.save(pdfs / "locked.pdf", encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="x", owner_pw="y")
+    cards(pdfs / "card.pdf", "123")
+    report_ = build_dataset(pdfs, tmp_path / "set", dpi=36, max_pages=11)
+    assert {name: reason for name, (reason, _) in report_.rejected.items()} == {
+        "card.pdf": "nearly_empty",
+        "cut.pdf": "unreadable",
+        "good3.pdf": "too_many_pages",
+        "locked.pdf": "encrypted",
+        "twin.pdf": "duplicate",
+        "web.pdf": "not_a_pdf",
+    }
+    assert report_.accepted == ["good1.pdf", "good2.pdf"]
+    assert "web.pdf: not_a_pdf: its first 1024 bytes hold no %PDF- header" in str(report_)
+
+
+def test_a_document_that_takes_too_long_is_named(tmp_path, folder):
+    with pytest.raises(ValueError, match=r"report1\.pdf: timed_out: it was not done after 0.001 s"):
+        build_dataset(folder, tmp_path / "set", time_limit=0.001)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cards_are_asked_page_by_page(tmp_path):
+    pdfs = tmp_path / "pdfs"
+    pdfs.mkdir()
+    for k, letters in enumerate(["7", "A7", "31415926"]):
+        cards(pdfs / f"{k}.pdf", letters)
+    build_dataset(pdfs, tmp_path / "set", dpi=72, min_characters=0, kinds=("section-title-on-page",))
+    rows = list(read_rows(tmp_path / "set", "train"))
+    assert ["".join(q["answer"] for q in row["questions"]) for row in rows] == ["7", "A7", "31415926"]
+    assert rows[0]["page_sizes"] == [[28, 28]]
+
+
+def test_nothing_to_build_from(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        ValueError, match=r"no PDF found in .*empty, expected at least one file whose name ends in .pdf"
+    ):
+        build_dataset(tmp_path / "empty", tmp_path / "set")
+    with pytest.raises(ValueError, match="is not a folder"):
+        find_pdfs(tmp_path / "nowhere")
+
+
+def test_all_rejected_lists_the_reasons(tmp_path):
+    (tmp_path / "a.pdf").write_text("<html>")
+    with pytest.raises(ValueError, match=r"all 1 PDFs in .* were rejected:\n  a\.pdf: not_a_pdf"):
+        build_dataset(tmp_path, tmp_path.parent / f"{tmp_path.name}-set")
+
+
+def test_a_folder_of_something_else_is_not_touched(tmp_path, folder):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ValueError, match="holds something that is not an earlier build"):
+        build_dataset(folder, tmp_path)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.0])
+def test_bad_test_fraction(tmp_path, folder, fraction):
+    with pytest.raises(ValueError, match="expected at least 0 and less than 1"):
+        build_dataset(folder, tmp_path / "set", test_fraction=fraction)
+
+
+@pytest.mark.skipif(not DOCUMENTS.is_dir(), reason="the real PDFs of shared/documents are not here")
+def test_the_broken_manual_is_rejected_by_name(tmp_path):
+    name = "live-manual.landscape.en.letter.pdf"
+    for n in (name, "zoo.pdf"):
+        (tmp_path / n).write_bytes((DOCUMENTS / n).read_bytes())
+    report_ = build_dataset(tmp_path, tmp_path / "set", dpi=36)
+    assert report_.accepted == ["zoo.pdf"]
+    assert report_.rejected[name][0] == "nearly_empty"
