@@ -88,14 +88,18 @@ def main() -> None:
     if args.one:
         print(json.dumps(measure(args.one[0], int(args.one[1]), args.sample)))
         return
-    print(f"| tokens in the row (samples of {args.sample}) | masked SDPA, MiB | ours, MiB | ratio | masked, s | ours, s | ratio |")
+    print(
+        f"| tokens in the row (samples of {args.sample}) | masked SDPA, MiB | ours, MiB | ratio | masked, s | ours, s | ratio |"
+    )
     print("|---:|---:|---:|---:|---:|---:|---:|")
     for length in args.lengths:
         found = {}
         for attention in ("sdpa", "ours"):
             command = [sys.executable, __file__, "--one", attention, str(length), "--sample", str(args.sample)]
             found[attention] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        (masked, masked_s), (ours, ours_s) = ((found[name]["mebibytes"], found[name]["seconds"]) for name in ("sdpa", "ours"))
+        (masked, masked_s), (ours, ours_s) = (
+            (found[name]["mebibytes"], found[name]["seconds"]) for name in ("sdpa", "ours")
+        )
         print(
             f"| {length:,} | {masked:,.0f} | {ours:,.0f} | {masked / ours:.1f} | {masked_s:.2f} | {ours_s:.2f} | {masked_s / ours_s:.1f} |",
             flush=True,

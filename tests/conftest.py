@@ -1,7 +1,13 @@
 import os
+import tempfile
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before any Hugging Face library is imported
+# Before any Hugging Face library is imported. The cache is the run's own: datasets finds local folders of one name in it again,
+# whatever they hold now.
+CACHE = tempfile.TemporaryDirectory(prefix="mmprolong-datasets-")
+os.environ["HF_DATASETS_CACHE"] = CACHE.name
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
 import sys
 from pathlib import Path
 

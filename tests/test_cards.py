@@ -6,8 +6,12 @@ from mmprolong_hf.cards import write_model_card
 
 def test_a_template_is_filled_and_its_metadata_reads_back(tmp_path):
     template = tmp_path / "template.md"
-    template.write_text("---\n{{ card_data }}\n---\n\n# {{ model_name }}\n\nseed {{ seed }}, made with {{ version }}\n")
-    write_model_card(tmp_path / "out" / "README.md", template, model_name="m", base_model="org/base", tags=["a"], seed=7)
+    template.write_text(
+        "---\n{{ card_data }}\n---\n\n# {{ model_name }}\n\nseed {{ seed }}, made with {{ version }}\n"
+    )
+    write_model_card(
+        tmp_path / "out" / "README.md", template, model_name="m", base_model="org/base", tags=["a"], seed=7
+    )
     card = ModelCard.load(tmp_path / "out" / "README.md")
     assert (card.data.base_model, card.data.pipeline_tag, card.data.tags) == ("org/base", "image-text-to-text", ["a"])
     assert "# m\n\nseed 7, made with 0." in card.text

@@ -178,9 +178,7 @@ class SampleEncoder:
             images = [pages[document, number] for number in numbers]
             item = rows[document]["questions"][question]
             encoded.append(
-                encode_sample(
-                    self.processor, images, numbers, item["question"], item["answer"], supervised=supervised
-                )
+                encode_sample(self.processor, images, numbers, item["question"], item["answer"], supervised=supervised)
             )
         return {"sample": encoded}
 
