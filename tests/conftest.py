@@ -26,5 +26,6 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
-    """For processes that a test starts."""
-    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    """For processes that a test starts: the commands installed beside this Python come first."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
