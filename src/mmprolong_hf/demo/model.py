@@ -9,7 +9,6 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from mmprolong_hf.encoding import IMAGE_ONLY_PROCESSORS, save_processor
 from mmprolong_hf.synthesis.questions import load_templates
 
-
 CHAT_TEMPLATE = Path(__file__).parent / "chat_template.jinja"
 SPECIAL_TOKENS = (
     "<|endoftext|>",

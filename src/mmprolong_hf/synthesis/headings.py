@@ -23,6 +23,7 @@ NUMBER = re.compile(
     r"|[A-Z]\.(?=\s))\s*",
     re.IGNORECASE,
 )
+_NUMBERED_CAPITALS = re.compile(r"\d+(?:\.\d+)*\.?\s+[A-Z]{3}[A-Z ,&'-]*")
 _PAGE_AT_END = re.compile(r"[^\W\d_].*[\s.…](\d{1,3})$")
 LEADER = re.compile(r"\.{3,}|(?:\. ){3,}|…")
 
@@ -106,7 +107,12 @@ def looks_like_heading(line: Line, size: float) -> bool:
         line (`Line`): Any line.
         size (`float`): Of the running text.
     """
-    return line.size >= LARGER * size or (line.bold and line.size >= size - 0.5)
+    return line.size >= LARGER * size or (line.bold and line.size >= size - 0.5) or is_numbered_capitals(line)
+
+
+def is_numbered_capitals(line: Line) -> bool:
+    """Whether a line is a number and capitals, as licences head their sections in the size of the text: "0. PREAMBLE"."""
+    return bool(_NUMBERED_CAPITALS.fullmatch(line.text))
 
 
 def is_contents(lines: list[Line]) -> bool:

@@ -10,6 +10,7 @@ from .headings import (
     body_lines,
     body_size,
     is_contents,
+    is_numbered_capitals,
     joined,
     looks_like_heading,
     running_lines,
@@ -60,7 +61,7 @@ def _is_serious(line: Line, sections: tuple[Section, ...], size: float) -> bool:
     """A reader takes a line for a section's heading if it is as large as one, or much larger than the text, and says something."""
     smallest = min((section.style[1] for section in sections), default=0.0)
     large = line.size >= min(smallest, MUCH_LARGER * size)
-    return large and sum(c.isalpha() for c in line.text) >= 3 and is_clean(line.text)
+    return (large or is_numbered_capitals(line)) and sum(c.isalpha() for c in line.text) >= 3 and is_clean(line.text)
 
 
 def _is_document_title(entry: OutlineEntry, title: str) -> bool:

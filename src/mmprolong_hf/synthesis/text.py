@@ -67,7 +67,7 @@ def join_lines(lines: list[str], *, hyphenated: bool = True) -> str:
     """
     Lines of one paragraph as running text; a word cut by a hyphen at a line's end is joined again.
 
-    The hyphen goes only between two lower-case letters ("compu-" + "tation"); "x-" + "Axis" keeps it.
+    The hyphen goes only between two lower-case letters ("compu-" + "tation"); "x-" + "Axis" and "2004-" + "2014" keep it.
 
     Args:
         lines (`list[str]`): Cleaned lines in reading order.
@@ -77,15 +77,16 @@ def join_lines(lines: list[str], *, hyphenated: bool = True) -> str:
     Example:
 
     ```python
-    >>> join_lines(["the compu-", "tation of the", "X-", "Axis"])
-    'the computation of the X-Axis'
+    >>> join_lines(["the compu-", "tation of the", "X-", "Axis,", "2004-", "2014"])
+    'the computation of the X-Axis, 2004-2014'
 
     ```
     """
     text = ""
     for line in lines:
-        if text.endswith("-") and len(text) > 1 and text[-2].isalpha():
-            text = text[:-1] + line if hyphenated and text[-2].islower() and line[:1].islower() else text + line
+        before = text[-2:-1] if text.endswith("-") else ""
+        if before.isalpha() or (before.isdigit() and line[:1].isdigit()):
+            text = text[:-1] + line if hyphenated and before.islower() and line[:1].islower() else text + line
         else:
             text = f"{text} {line}" if text else line
     return text

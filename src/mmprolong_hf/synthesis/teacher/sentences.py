@@ -10,6 +10,7 @@ from ..text import fold, join_lines
 from .naming import Names, quotable
 
 GAP = "____"
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 LENGTH = range(50, 220)
 _NUMBER = re.compile(r"(?<=\s)\d+(?:[.,]\d+)*(?=\s|[,;.](?:\s|$)|%)")  # a word of its own
 _SENTENCE = re.compile(r"(?<=[.!?]) +(?=[A-Z])")
@@ -83,6 +84,8 @@ def only_number(sentence: str) -> str | None:
     ```python
     >>> only_number("The oldest of the 127 stations was built by hand."), only_number("See Section 12 for details.")
     ('127', None)
+    >>> only_number("For process 1230 it would contain the characters one, two, three, zero and a newline.") is None
+    True
 
     ```
     """
@@ -95,6 +98,9 @@ def only_number(sentence: str) -> str | None:
         return None  # an address or a reference, which reads as no statement
     if re.search(r"[.:;]\s*$", sentence[: numbers[0].start()]):
         return None  # the number of the next item of a list
+    spelled = " ".join(_DIGITS[int(c)] for c in numbers[0].group() if c.isdigit())
+    if spelled in " ".join(re.findall(r"[a-z]+", sentence.lower())):
+        return None  # "contains 1230 as one, two, three, zero": the rest gives it away
     return None if _REFERENCE.search(sentence[: numbers[0].start()]) else numbers[0].group()
 
 
