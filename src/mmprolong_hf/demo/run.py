@@ -101,7 +101,7 @@ def run_demo(folder: Path, pdfs: Path | None = None) -> None:
             model_name_or_path=folder / "tiny_cpu",
             extend_context="false",
             max_length=2048,
-            max_steps=6,
+            max_steps=4,
             warmup_steps=0,
             learning_rate=3e-4,
         )
