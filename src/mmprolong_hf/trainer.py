@@ -128,7 +128,15 @@ class MMProLongTrainer(SFTTrainer):
         if not self._checked_for_leaks:
             self.check_for_leaks(model)
             self._checked_for_leaks = True
+            # TRL counts from where the process began; what a resumed run has trained before follows from the plan.
+            self._total_train_tokens = self._tokens_until(self.state.global_step)
         return super().training_step(model, inputs, *args, **kwargs)
+
+    def _tokens_until(self, step: int) -> int:
+        plan = self.plan(self.train_dataset)
+        epoch, steps = divmod(step, plan.steps_per_epoch)
+        begun = plan.packs(epoch)[: steps * plan.packs_per_step]
+        return epoch * sum(plan.lengths) + sum(plan.lengths[index] for pack in begun for index in pack)
 
     def check_for_leaks(self, model: torch.nn.Module) -> float | None:
         """

@@ -104,20 +104,25 @@ def run_demo(folder: Path, pdfs: Path | None = None) -> None:
             max_steps=4,
             warmup_steps=0,
             learning_rate=3e-4,
+            logging_steps=1,
+            eval_strategy="no",
+            eval_on_start="false",
         )
         made[f"{folder}/tiny_documents"] = "checkpoint after them"
 
     print(f"\n{'held-out cards':<22}{'before training':>16}{'after training':>16}{'commonest answer':>18}")
-    losses = _evaluation_losses(folder / "tiny_cpu")
+    losses = _losses(folder / "tiny_cpu", "eval_loss")
     print(f"{'loss':<22}{losses[0]:>16.2f}{losses[-1]:>16.2f}")
     commonest = _commonest_answer(cards)
     for num_pages in sorted(before):
         columns = [f"{right}/{num}" for right, num in (before[num_pages], after[num_pages], commonest[num_pages])]
         name = f"exact, {num_pages} page{'s'[: num_pages != 1]}"
         print(f"{name:<22}{columns[0]:>16}{columns[1]:>16}{columns[2]:>18}")
-    losses = _evaluation_losses(folder / "tiny_documents")
-    print(f"{'documents: loss':<22}{losses[0]:>16.2f}{losses[-1]:>16.2f}   (a model this small cannot read them)")
-    print(f"\nDone in {(time.perf_counter() - began) / 60:.1f} minutes. Made:")
+    losses = _losses(folder / "tiny_documents", "loss")
+    print(
+        f"\nLoss on the documents: {losses[0]:.2f} in the first step, {losses[-1]:.2f} in the last (too small to read them)."
+    )
+    print(f"Done in {(time.perf_counter() - began) / 60:.1f} minutes. Made:")
     for path, what in made.items():
         print(f"  {path:<36} {what}")
 
@@ -180,6 +185,6 @@ def _map_needles(checkpoint: Path, rows: Dataset, output: Path) -> None:
     run_needle(str(checkpoint), rows, output, lengths=lengths, depths=[0.0, 0.5, 1.0], trials=8, needle=needle)
 
 
-def _evaluation_losses(output: Path) -> list[float]:
+def _losses(output: Path, key: str) -> list[float]:
     history = json.loads((output / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
-    return [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    return [entry[key] for entry in history if key in entry]
