@@ -11,6 +11,7 @@ def write(folder, text):
 
 
 BASE = "model_name_or_path: model\ndataset_name: data\noutput_dir: out\nbf16: false\nuse_cpu: true\nreport_to: none\n"
+CLEAN = BASE.replace("bf16: false\n", "")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,16 @@ def test_the_command_line_wins_over_the_recipe(tmp_path):
         ("bf16: 1", r"bf16 is 1 \(int\), expected bool"),
         ("rope_theta: 4.0e6", r"YAML reads 1e-5 and 4.0e6 as text, write 1.0e-5 and 4.0e\+6"),
         ("lr_scheduler_type: cosin", "cosin is not a valid SchedulerType"),
+        ("packing_order: shuffled", "packing_order is 'shuffled', expected one of random, sequential"),
+        ("overlong_documents: cut", "overlong_documents is 'cut', expected one of reject, keep_evidence"),
+        ("rope_type: linear", "rope_type is 'linear', expected one of default, yarn"),
+        ("rope_theta: 4.0e+6", "rope_theta is 4000000.0, but extend_context is false"),
+        ("extend_context: true\nrope_theta: .nan", "rope_theta is nan, expected a positive number"),
+        ("min_pixels: 400\nmax_pixels: 100", r"min_pixels is 400, more than max_pixels \(100\)"),
+        ("dry_run: true\nnum_gpus: 6", r"num_gpus is 6, expected a divisor of packs_per_step \(32\)"),
+        ("num_gpus: 0", "num_gpus is 0"),
+        ("dataset_name: twice", "key 'dataset_name' stands twice"),
+        ("model_card_template: nowhere.md", r"model_card_template nowhere\.md does not exist"),
         ("use_liger_kernel: true", "use_liger_kernel is not supported"),
         ("packing: true", "packing and padding_free are TRL's"),
         ("per_device_train_batch_size: 4", "a rank takes one pack at a time; set packs_per_step instead"),
@@ -76,7 +87,7 @@ def test_the_command_line_wins_over_the_recipe(tmp_path):
 )
 def test_a_wrong_line_is_named(tmp_path, line, message):
     with pytest.raises(ValueError, match=message):
-        parse_recipe([write(tmp_path, BASE + line + "\n")])
+        parse_recipe([write(tmp_path, (CLEAN if line.startswith("bf16") else BASE) + line + "\n")])
 
 
 @pytest.mark.parametrize(
@@ -95,6 +106,20 @@ def test_missing_recipe_and_unknown_option(tmp_path):
         parse_recipe([write(tmp_path, BASE), "--max_step", "5"])
     with pytest.raises(ValueError, match="--config needs the path"):
         parse_recipe(["--config"])
+
+
+def test_a_recipe_without_a_model_and_one_in_another_encoding(tmp_path):
+    with pytest.raises(ValueError, match="model_name_or_path is missing"):
+        parse_recipe([write(tmp_path, BASE.replace("model_name_or_path: model\n", ""))])
+    (tmp_path / "latin.yaml").write_bytes("output_dir: caf\u00e9".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"latin\.yaml is not valid YAML in UTF-8"):
+        load_recipe(tmp_path / "latin.yaml")
+
+
+def test_a_template_is_found_from_any_folder(tmp_path, root, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, args, _ = parse_recipe([str(root / "recipes/qwen25vl_128k.yaml"), "--use_cpu", "true", "--bf16", "false"])
+    assert args.model_card_template == str(root / "model_cards/long_context.md")
 
 
 def test_the_program_line_is_yaml(tmp_path):

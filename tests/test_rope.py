@@ -281,3 +281,15 @@ def test_extending_a_folder_overwrites_nothing_and_leaves_nothing_behind(tmp_pat
     with pytest.raises(ValueError, match="expected at least 1: YaRN lengthens"):
         extend_checkpoint(tmp_path / "base", tmp_path / "long", rope_type="yarn", factor=0.1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "there"]
+
+
+def test_a_copy_inside_the_source_is_refused(tmp_path):
+    tiny.config().save_pretrained(tmp_path / "base")
+    with pytest.raises(ValueError, match="lies inside"):
+        extend_checkpoint(tmp_path / "base", tmp_path / "base" / "long")
+
+
+@pytest.mark.parametrize("theta", [float("nan"), float("inf")])
+def test_a_base_that_is_no_number_is_refused(theta):
+    with pytest.raises(ValueError, match="expected a finite number"):
+        extend_context(tiny.config(), rope_theta=theta)

@@ -51,8 +51,8 @@ def test_documents_that_are_too_long_are_rejected_and_counted():
     assert max(kept["length"]) <= limit
     assert len(kept) + len(rejections) == len(table)
     assert {r.reason for r in rejections} == {"document_too_long"}
-    assert min(r.num_tokens for r in rejections) > limit
-    assert f"{len(rejections)} document_too_long (first: " in summarize_rejections(rejections, limit)
+    assert all(int(r.detail.split()[0]) > limit for r in rejections)
+    assert f"{len(rejections)} document_too_long (first: " in summarize_rejections(rejections)
 
 
 def test_keep_evidence_drops_far_pages_and_cuts_none():
@@ -102,6 +102,53 @@ def test_an_unknown_rule_is_refused():
 
 
 def test_reasons_are_counted():
-    rejections = [Rejection("a", "x.pdf", "?", 9), Rejection("b", "y.pdf", "?", 8), Rejection("a", "z.pdf", "?", 7)]
-    expected = "3 questions left out: 2 a (first: x.pdf, 9 tokens; max_length is 5); 1 b (first: y.pdf, 8 tokens; max_length is 5)"
-    assert summarize_rejections(rejections, 5) == expected
+    rejections = [
+        Rejection("a", "x.pdf", "?", "9"),
+        Rejection("b", "y.pdf", "?", "8"),
+        Rejection("a", "z.pdf", "?", "7"),
+    ]
+    assert summarize_rejections(rejections) == "3 questions left out: 2 a (first: x.pdf, 9); 1 b (first: y.pdf, 8)"
+
+
+def changed(question=0, **values):
+    """Documents whose first question, or first row, is broken in one way."""
+    rows = tiny.documents(3).to_list()
+    if question is None:
+        rows[0] |= values
+    else:
+        rows[0]["questions"][question] |= values
+    return Dataset.from_list(rows, features=tiny.documents(1).features)
+
+
+@pytest.mark.parametrize(
+    ("documents", "reason"),
+    [
+        (changed(answer=""), "unusable_text"),
+        (changed(answer=" 4"), "unusable_text"),
+        (changed(answer=None), "unusable_text"),
+        (changed(answer="<|im_end|>"), "control_token"),
+        (changed(answer="a <|image_pad|> b"), "control_token"),
+        (changed(evidence_pages=[7]), "evidence_outside"),
+        (changed(None, page_sizes=None), "broken_row"),
+    ],
+)
+def test_a_broken_row_is_left_out_and_counted(documents, reason):
+    table, rejections = list_samples(documents, tiny.processor(), max_length=4096)
+    assert [r.reason for r in rejections] == [reason]
+    assert rejections[0].source == "0.pdf"
+    assert len(table) == sum(len(row["questions"]) for row in tiny.documents(3)) - 1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"images": [{"bytes": b"\xff\xd8 no picture", "path": None}]}, r"page 1 of 0\.pdf cannot be opened"),
+        ({"images": []}, r"page 1 of 0\.pdf cannot be opened"),
+        ({"page_sizes": [[84, 140]]}, r"page 1 of 0\.pdf is \(84, 112\) pixels, but page_sizes says \(84, 140\)"),
+    ],
+)
+def test_a_page_that_is_not_what_was_planned_is_named(values, message):
+    documents, processor = changed(None, **values), tiny.processor()
+    table, _ = list_samples(documents, processor, max_length=4096)
+    with pytest.raises(ValueError, match=message):
+        samples_dataset(table, documents, processor)[0]

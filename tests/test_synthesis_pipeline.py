@@ -190,9 +190,31 @@ def test_all_rejected_lists_the_reasons(tmp_path):
 
 def test_a_folder_of_something_else_is_not_touched(tmp_path, folder):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(ValueError, match="holds something that is not an earlier build"):
+    with pytest.raises(ValueError, match="holds something that is not of an earlier build"):
         build_dataset(folder, tmp_path)
     assert (tmp_path / "thesis.txt").exists()
+
+
+def test_the_pdfs_themselves_and_notes_beside_a_build_survive_a_rebuild(tmp_path, folder):
+    output = tmp_path / "set"
+    build_dataset(folder, output, dpi=36)
+    (output / "pdfs").mkdir()
+    (output / "pdfs" / "mine.pdf").write_bytes((folder / "report1.pdf").read_bytes())
+    with pytest.raises(ValueError, match="holds the PDFs themselves"):
+        build_dataset(output / "pdfs", output, dpi=36)
+    with pytest.raises(ValueError, match=r"not of an earlier build \(pdfs\)"):
+        build_dataset(folder, output, dpi=36)
+    assert (output / "pdfs" / "mine.pdf").exists()
+
+
+def test_an_output_that_is_a_file_or_a_link(tmp_path, folder):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="is a file, expected a folder to write"):
+        build_dataset(folder, tmp_path / "file", dpi=36)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    build_dataset(folder, tmp_path / "link", dpi=36)
+    assert (tmp_path / "real" / "README.md").exists()
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0])

@@ -108,6 +108,18 @@ def test_resume_from_the_command_line(world, one_process, environment):
     assert losses[0] == losses[1]
 
 
+def test_lora_from_the_command_line_merges(world, environment):
+    lora = ["--use_peft", "true", "--lora_r", "4", "--max_steps", "1", "--output_dir", "lora"]
+    done = run([sys.executable, "recipe.yaml", *lora], environment, cwd=world)
+    assert done.returncode == 0, error_of(done)
+    assert "`mmprolong merge lora FOLDER` makes a checkpoint of it" in done.stdout
+    done = run([sys.executable, "-m", "mmprolong_hf.cli", "merge", "lora", "merged"], environment, cwd=world)
+    assert done.returncode == 0, error_of(done)
+    assert (world / "merged" / "model.safetensors").exists()
+    again = run([sys.executable, "recipe.yaml", "--output_dir", "lora"], environment, cwd=world)
+    assert "of another kind of run; name a folder of its own" in again.stderr
+
+
 def test_the_module_form_and_the_dry_run(world, environment):
     command = [sys.executable, "-m", "mmprolong_hf.train", "--config", "recipe.yaml", "--dry_run"]
     done = run(command, environment, cwd=world)
@@ -131,6 +143,10 @@ def test_the_module_form_and_the_dry_run(world, environment):
         ),
         (["--dataset_name", "nowhere/at-all", "--dry_run"], "is longer than max_length=128"),
         (["--packs_per_step", "0"], "packs_per_step is 0"),
+        (["--resume_from_checkpoint", "last", "--output_dir", "fresh"], "fresh holds no checkpoint"),
+        (["--resume_from_checkpoint", "nowhere"], "expected a checkpoint folder or 'last'"),
+        (["--output_dir", "recipe.yaml"], "output_dir recipe.yaml is a file"),
+        (["--model_name_or_path", "nowhere/model"], "nowhere/model is neither a checkpoint folder nor a model"),
     ],
 )
 def test_mistakes_are_one_line(world, environment, extra, message):

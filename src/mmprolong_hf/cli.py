@@ -67,6 +67,18 @@ def extend(
     typer.echo(f"{destination}: {text.max_position_embeddings:,} tokens, {text.rope_parameters}")
 
 
+@app.command()
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="Output folder of a LoRA run.")],
+    destination: Annotated[Path, typer.Argument(help="Folder to write; it must not exist.")],
+) -> None:
+    """Make a checkpoint of a LoRA adapter and its base, on the extended config that it was trained with."""
+    from mmprolong_hf.models import merge_adapter
+
+    merge_adapter(adapter, destination)
+    typer.echo(f"{destination}: load it with from_pretrained")
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def train(context: typer.Context) -> None:
     """Train a recipe: mmprolong train RECIPE [--key value ...]; --help lists the keys."""
@@ -93,13 +105,18 @@ def needle(
     seed: Annotated[int, typer.Option(help="The same seed hides the same needles.")] = 0,
 ) -> None:
     """Hide a sentence in page images, ask for it, and draw a heat map of context length and depth."""
-    from datasets import load_dataset
-
+    from mmprolong_hf.config import DataArguments
     from mmprolong_hf.encoding import UndecodedRows
     from mmprolong_hf.evaluation.drawing import Needle
     from mmprolong_hf.evaluation.needle import run_needle
+    from mmprolong_hf.samples import check_columns
+    from mmprolong_hf.train import load_documents
 
-    rows = UndecodedRows(load_dataset(documents, split=split))
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"{output} is a file, expected a folder")
+    dataset = load_documents(DataArguments(documents), split)
+    check_columns(dataset)
+    rows = UndecodedRows(dataset)
     report = run_needle(
         model,
         rows,
@@ -110,6 +127,11 @@ def needle(
         needle=Needle(size=size),
         seed=seed,
     )
+    empty = [
+        length for length in report["lengths"] if length not in {record["length"] for record in report["records"]}
+    ]
+    if empty:
+        typer.echo(f"not measured, since the pages cannot fill them: {', '.join(map(str, empty))} tokens", err=True)
     typer.echo(f"{len(report['records'])} needles; {output}/needle.json, {output}/heatmap.png")
 
 

@@ -1,8 +1,11 @@
 """What a recipe can say: the fields of TRL's SFTConfig, and those that long documents need."""
 
+import math
 from dataclasses import dataclass, field
 
 from trl import SFTConfig
+
+from mmprolong_hf.packing import STRATEGIES
 
 
 @dataclass
@@ -80,7 +83,8 @@ class MMProLongConfig(SFTConfig):
         default=None, metadata={"help": "YaRN's window before extension. Default: 32768."}
     )
     vision_learning_rate: float | None = field(
-        default=1e-6, metadata={"help": "Peak learning rate of the vision tower; learning_rate if null."}
+        default=1e-6,
+        metadata={"help": "Peak learning rate of the vision tower and its merger; learning_rate if null."},
     )
     freeze_vision_tower: bool = field(
         default=False, metadata={"help": "Do not train the vision tower (its merger apart)."}
@@ -103,9 +107,10 @@ class MMProLongConfig(SFTConfig):
     peak_tflops: float = field(
         default=989.0, metadata={"help": "Peak bf16 TFLOPS of one GPU, for the dry run; 989 is an H100 or H200."}
     )
-    num_gpus: int = field(default=8, metadata={"help": "GPUs that the dry run shares the memory and the time over."})
+    num_gpus: int = field(default=1, metadata={"help": "GPUs that the dry run shares the memory and the time over."})
 
     def __post_init__(self):
+        self._check_choices()
         if self.packing or self.padding_free:
             raise ValueError(
                 "packing and padding_free are TRL's, which refuses them for images; leave both off: rows are packed anyway, to max_length"
@@ -139,3 +144,24 @@ class MMProLongConfig(SFTConfig):
                 f"packs_per_step is {self.packs_per_step} with {self.world_size} ranks, expected a positive multiple of the ranks"
             )
         self.gradient_accumulation_steps = self.packs_per_step // self.world_size
+
+    def _check_choices(self) -> None:
+        for name, known in (
+            ("packing_order", STRATEGIES),
+            ("overlong_documents", ("reject", "keep_evidence")),
+            ("rope_type", ("default", "yarn")),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(known)}")
+        for name in ("max_position_embeddings", "rope_theta", "rope_factor", "original_max_position_embeddings"):
+            value = getattr(self, name)
+            if value is not None and not self.extend_context:
+                raise ValueError(f"{name} is {value}, but extend_context is false, so it would change nothing")
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} is {value}, expected a positive number")
+        if self.min_pixels is not None and self.max_pixels is not None and self.min_pixels > self.max_pixels:
+            raise ValueError(f"min_pixels is {self.min_pixels}, more than max_pixels ({self.max_pixels})")
+        if self.num_gpus < 1 or (self.dry_run and self.packs_per_step % self.num_gpus):
+            raise ValueError(
+                f"num_gpus is {self.num_gpus}, expected a divisor of packs_per_step ({self.packs_per_step})"
+            )

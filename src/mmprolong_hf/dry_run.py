@@ -1,6 +1,6 @@
 """`--dry_run`: what a recipe will do and cost, without weights, GPU or an opened image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
@@ -67,17 +67,20 @@ def _measured(documents: Dataset, processor: ProcessorMixin, args: MMProLongConf
     )
     limits = image_limits(processor)
     patches = [
-        np.array([rows * cols * limits.merge_size**2 for rows, cols in (page_grid(*size, limits) for size in sizes)])
+        np.array([rows * cols for rows, cols in (page_grid(*size, limits) for size in sizes)], dtype=int)
+        * limits.merge_size**2
         for sizes in documents.select_columns(["page_sizes"])["page_sizes"]
     ]
-    note = f"; {summarize_rejections(rejections, args.max_length)}" if rejections else ""
+    note = f"; {summarize_rejections(rejections)}" if rejections else ""
     return SampleTable(
         description=f"{name}{note}",
         num_documents=len(documents),
         lengths=np.array(table["length"]),
         spans=np.array(table["span"]),
         num_supervised=np.array(table["num_supervised"]),
-        image_patches=[patches[doc][np.array(pages) - 1] for doc, pages in zip(table["document"], table["pages"])],
+        image_patches=[
+            patches[doc][np.array(pages, dtype=int) - 1] for doc, pages in zip(table["document"], table["pages"])
+        ],
     )
 
 
@@ -190,6 +193,8 @@ def dry_run(data: DataArguments, args: MMProLongConfig, model: ModelConfig, load
         if known is None:
             raise ValueError(f"{name} cannot be reached, and only {', '.join(PUBLISHED)} are known without the Hub")
         architecture, limits = known
+        asked = {"min_pixels": args.min_pixels, "max_pixels": args.max_pixels}
+        limits = replace(limits, **{name: value for name, value in asked.items() if value is not None})
         context = "as published"
         if args.extend_context:
             context = f"extended: rope {args.rope_type}, theta {args.rope_theta or 'of the family'}, window {args.max_position_embeddings or 'of the family'}"

@@ -53,7 +53,12 @@ def load_processor(
     Raises:
         ValueError: when the checkpoint is of another family.
     """
-    family = AutoConfig.from_pretrained(path, **kwargs).model_type
+    try:
+        family = AutoConfig.from_pretrained(path, **kwargs).model_type
+    except OSError as error:
+        raise ValueError(
+            f"{path} is neither a checkpoint folder nor a model that the Hub gives to you: {error}"
+        ) from error
     if family not in IMAGE_ONLY_PROCESSORS:
         known = ", ".join(IMAGE_ONLY_PROCESSORS)
         raise ValueError(f"{path} is a {family!r} model, expected one of: {known}")

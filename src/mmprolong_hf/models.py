@@ -1,10 +1,19 @@
 """Loading a checkpoint with its context extended, and choosing which of its parts are trained."""
 
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftConfig, PeftModel
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
+from trl import ModelConfig, get_peft_config
 
 from mmprolong_hf.attention import choose_attention
 from mmprolong_hf.config import MMProLongConfig
-from mmprolong_hf.rope import FAMILIES, extend_context
+from mmprolong_hf.encoding import load_processor, save_processor
+from mmprolong_hf.rope import FAMILIES, extend_context, write_both_formats
+
+# Matched against whole module paths: the vision tower has layers of the same names.
+LANGUAGE_LINEARS = r".*\.language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 
 
 def load_model(name_or_path: str, args: MMProLongConfig, **kwargs) -> PreTrainedModel:
@@ -27,7 +36,12 @@ def load_model(name_or_path: str, args: MMProLongConfig, **kwargs) -> PreTrained
 
 def load_config(name_or_path: str, args: MMProLongConfig, revision: str | None = None) -> PreTrainedConfig:
     """The config that [`load_model`] builds the model with."""
-    config = AutoConfig.from_pretrained(name_or_path, revision=revision)
+    try:
+        config = AutoConfig.from_pretrained(name_or_path, revision=revision)
+    except OSError as error:
+        raise ValueError(
+            f"{name_or_path} is neither a checkpoint folder nor a model that the Hub gives to you: {error}"
+        ) from error
     if config.model_type not in FAMILIES:
         raise ValueError(f"{name_or_path} is a {config.model_type!r} model, expected one of: {', '.join(FAMILIES)}")
     if not args.extend_context:
@@ -42,17 +56,65 @@ def load_config(name_or_path: str, args: MMProLongConfig, revision: str | None =
     )
 
 
-def freeze(model: PreTrainedModel, args: MMProLongConfig) -> None:
-    """Turns off the gradients of the parts that `args` freezes."""
-    visual = model.model.visual
-    merger = [p for name, p in visual.named_parameters() if "merger" in name]
-    tower = [p for name, p in visual.named_parameters() if "merger" not in name]
-    language = [*model.model.language_model.parameters(), *model.lm_head.parameters()]
-    for frozen, parameters in (
-        (args.freeze_vision_tower, tower),
-        (args.freeze_merger, merger),
-        (args.freeze_language_model, language),
-    ):
-        if frozen:
-            for parameter in parameters:
-                parameter.requires_grad_(False)
+def lora_config(arguments: ModelConfig) -> LoraConfig | None:
+    """
+    TRL's LoRA configuration of a recipe. Where the recipe names no modules, the linear layers of the language model are
+    adapted (PEFT has no default for Qwen-VL), and the vision tower stays as it is.
+
+    Args:
+        arguments (`ModelConfig`): Its `use_peft` and `lora_*` fields.
+
+    Returns:
+        `LoraConfig`, or `None` without `use_peft`.
+    """
+    config = get_peft_config(arguments)
+    if config is None:
+        return None
+    modules = arguments.lora_target_modules
+    if modules is None:
+        config.target_modules = LANGUAGE_LINEARS
+    elif isinstance(modules, str) and modules.isidentifier():
+        config.target_modules = {
+            modules
+        }  # TRL unpacks a list of one, and PEFT would match the name against whole paths
+    return config
+
+
+def freeze(model: torch.nn.Module, args: MMProLongConfig) -> None:
+    """
+    Turns off the gradients of the parts that `args` freezes, adapters on them included.
+
+    Raises:
+        ValueError: when nothing is left to train.
+    """
+    for name, parameter in model.named_parameters():
+        part = "language_model" if ".visual." not in name else "merger" if "merger" in name else "vision_tower"
+        if getattr(args, f"freeze_{part}"):
+            parameter.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(
+            "nothing is left to train: freeze_vision_tower, freeze_merger and freeze_language_model cover it all"
+        )
+
+
+def merge_adapter(adapter: str | Path, destination: str | Path) -> None:
+    """
+    Writes a checkpoint of its own from a LoRA adapter and its base, on the extended config that the adapter was trained with.
+
+    Args:
+        adapter (`str` or `Path`): The output folder of a LoRA run.
+        destination (`str` or `Path`): Folder to write; it must not exist.
+
+    Raises:
+        ValueError: when the adapter's folder is not one of ours, or the destination exists.
+    """
+    adapter, destination = Path(adapter), Path(destination)
+    if not (adapter / "adapter_config.json").is_file() or not (adapter / "config.json").is_file():
+        raise ValueError(f"{adapter} holds no adapter_config.json with the config.json it was trained with")
+    if destination.exists():
+        raise ValueError(f"{destination} exists: name a new folder, or remove that one")
+    base = PeftConfig.from_pretrained(adapter).base_model_name_or_path
+    model = AutoModelForImageTextToText.from_pretrained(base, config=AutoConfig.from_pretrained(adapter), dtype="auto")
+    PeftModel.from_pretrained(model, adapter).merge_and_unload().save_pretrained(destination)
+    save_processor(load_processor(adapter), destination)
+    write_both_formats(destination)

@@ -17,6 +17,17 @@ ARGUMENTS = (DataArguments, MMProLongConfig, ModelConfig)
 PROGRAM_KEY = "if __name__"
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML keeps the last of several equal keys in silence; here it is an error."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep) for key, _ in node.value]
+        twice = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def load_recipe(path: str | Path) -> dict:
     """
     Reads a recipe, without the line that makes it a program.
@@ -38,9 +49,9 @@ def load_recipe(path: str | Path) -> dict:
     if not path.is_file():
         raise ValueError(f"recipe {path} does not exist")
     try:
-        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"recipe {path} is not valid YAML: {error}") from error
+        recipe = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"recipe {path} is not valid YAML in UTF-8: {error}") from error
     if not isinstance(recipe, dict):
         raise ValueError(f"recipe {path} holds a {type(recipe).__name__}, expected a mapping of keys to values")
     return {key: value for key, value in recipe.items() if not str(key).startswith(PROGRAM_KEY)}
@@ -109,7 +120,7 @@ def parse_recipe(argv: Sequence[str]) -> tuple[DataArguments, MMProLongConfig, M
     Raises:
         ValueError: as [`load_recipe`] and [`check_recipe`], and for an unknown `--key`.
     """
-    rest = list(argv)
+    rest = [word for arg in argv for word in (arg.split("=", 1) if arg.startswith("--config=") else [arg])]
     path = rest.pop(0) if rest and not rest[0].startswith("--") else None
     if "--config" in rest:
         at = rest.index("--config")
@@ -128,4 +139,18 @@ def parse_recipe(argv: Sequence[str]) -> tuple[DataArguments, MMProLongConfig, M
     if unknown:
         known = {field for arguments in ARGUMENTS for field in arguments.__dataclass_fields__}
         raise ValueError(f"unknown option {unknown[0]!r}{_nearest(unknown[0].lstrip('-'), known)}")
+    _, args, model = parsed
+    if model.model_name_or_path is None:
+        raise ValueError("model_name_or_path is missing: name a checkpoint folder or a model on the Hub")
+    if args.model_card_template is not None:
+        args.model_card_template = _find_template(args.model_card_template, path)
     return tuple(parsed)
+
+
+def _find_template(template: str, recipe: str | None) -> str:
+    # A recipe of the repository names its template from the repository's root, wherever it is launched from.
+    folders = [Path(), *(Path(recipe).resolve().parents[:2] if recipe is not None else ())]
+    for folder in folders:
+        if (folder / template).is_file():
+            return str(folder / template)
+    raise ValueError(f"model_card_template {template} does not exist (looked in {', '.join(map(str, folders))})")

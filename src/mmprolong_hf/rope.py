@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -140,6 +141,8 @@ def _check_config(config: PreTrainedConfig) -> Family:
 def _target(name: str, asked: float | None, default: float | None, present: float) -> float:
     """The number asked for, else the family's, else the present one; never one below the present."""
     target = next(number for number in (asked, default, present) if number is not None)
+    if not math.isfinite(target):
+        raise ValueError(f"{name} is {target}, expected a finite number")
     if target < present:
         raise ValueError(f"{name}={target} is smaller than the config's own {present}: name a larger one")
     return target
@@ -240,6 +243,8 @@ def extend_checkpoint(source: str | os.PathLike, destination: str | os.PathLike,
     destination = Path(destination)
     if destination.exists():
         raise ValueError(f"{destination} exists: name a new folder, or remove that one")
+    if Path(source).resolve() in destination.resolve().parents:
+        raise ValueError(f"{destination} lies inside {source}: name a folder apart from it")
     config = extend_context(AutoConfig.from_pretrained(source), **options)  # before gigabytes are fetched or copied
     folder = source if Path(source).is_dir() else snapshot_download(str(source))
     destination.parent.mkdir(parents=True, exist_ok=True)

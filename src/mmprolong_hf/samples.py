@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import PIL.Image
 from datasets import Dataset, concatenate_datasets
 from transformers import ProcessorMixin
 
@@ -22,7 +23,7 @@ class Rejection:
     reason: str
     source: str
     question: str
-    num_tokens: int
+    detail: str
 
 
 def check_columns(documents: Dataset) -> None:
@@ -99,22 +100,45 @@ def list_samples(
             f"overlong_documents is {overlong_documents!r}, expected one of {', '.join(OVERLONG_DOCUMENTS)}"
         )
     limits = image_limits(processor)
+    # Written in a document, they would become control tokens of the prompt.
+    control = [token for token in processor.tokenizer.get_added_vocab() if token.strip()]
     rows, rejections = [], []
     for document, row in enumerate(documents.select_columns(["source", "page_sizes", "questions"])):
+        if row["page_sizes"] is None or row["questions"] is None:
+            rejections.append(Rejection("broken_row", row["source"], "", "its page_sizes or questions are null"))
+            continue
         grids = [page_grid(width, height, limits) for width, height in row["page_sizes"]]
         for index, item in enumerate(row["questions"]):
             pages = list(range(1, len(grids) + 1))
-            length, span = _measure(processor, item, pages, grids)
-            if length > max_length and overlong_documents == "keep_evidence":
-                pages = _shorten(processor, item, grids, max_length)
-                length, span = _measure(processor, item, pages, grids) if pages else (length, span)
-            if length > max_length:
-                reason = "evidence_too_long" if overlong_documents == "keep_evidence" else "document_too_long"
-                rejections.append(Rejection(reason, row["source"], item["question"], length))
+            flaw = _flaw(item, len(grids), control)
+            if flaw is None:
+                length, span = _measure(processor, item, pages, grids)
+                if length > max_length and overlong_documents == "keep_evidence" and item["evidence_pages"]:
+                    pages = _shorten(processor, item, grids, max_length)
+                    length, span = _measure(processor, item, pages, grids) if pages else (length, span)
+                if length > max_length:
+                    reason = "evidence_too_long" if overlong_documents == "keep_evidence" else "document_too_long"
+                    flaw = reason, f"{length} tokens; max_length is {max_length}"
+            if flaw is not None:
+                rejections.append(Rejection(flaw[0], row["source"], str(item["question"]), flaw[1]))
                 continue
             num_supervised = len(answer_ids(processor, item["answer"]))
             rows.append(dict(zip(SAMPLE_COLUMNS, (document, index, pages, length, span, num_supervised))))
     return Dataset.from_dict({name: [row[name] for row in rows] for name in SAMPLE_COLUMNS}), rejections
+
+
+def _flaw(item: dict, num_pages: int, control: Sequence[str]) -> tuple[str, str] | None:
+    question, answer = item["question"], item["answer"]
+    if not question or not answer or answer != answer.strip():
+        return (
+            "unusable_text",
+            f"question {question!r}, answer {answer!r}; expected text without white space at its ends",
+        )
+    if found := next((token for token in control if token in question or token in answer), None):
+        return "control_token", f"{found} in its text"
+    if any(not 1 <= page <= num_pages for page in item["evidence_pages"] or ()):
+        return "evidence_outside", f"evidence on {item['evidence_pages']} of {num_pages} pages"
+    return None
 
 
 def _measure(processor: ProcessorMixin, item: dict, pages: Sequence[int], grids: list) -> tuple[int, int]:
@@ -132,21 +156,21 @@ def _shorten(processor: ProcessorMixin, item: dict, grids: list, max_length: int
     return keep_evidence_pages(costs, item["evidence_pages"], max_length - base)
 
 
-def summarize_rejections(rejections: Sequence[Rejection], max_length: int) -> str:
+def summarize_rejections(rejections: Sequence[Rejection]) -> str:
     """
     One line that counts what was left out, by reason, with the first of each.
 
     Example:
 
     ```python
-    >>> print(summarize_rejections([Rejection("document_too_long", "a.pdf", "Q?", 140000)], 131072))
-    1 question left out: 1 document_too_long (first: a.pdf, 140000 tokens; max_length is 131072)
+    >>> print(summarize_rejections([Rejection("document_too_long", "a.pdf", "Q?", "9000 tokens; max_length is 4096")]))
+    1 question left out: 1 document_too_long (first: a.pdf, 9000 tokens; max_length is 4096)
 
     ```
     """
     first = {r.reason: r for r in reversed(rejections)}
     reasons = [
-        f"{count} {reason} (first: {first[reason].source}, {first[reason].num_tokens} tokens; max_length is {max_length})"
+        f"{count} {reason} (first: {first[reason].source}, {first[reason].detail})"
         for reason, count in sorted(Counter(r.reason for r in rejections).items())
     ]
     return f"{len(rejections)} question{'s'[: len(rejections) != 1]} left out: {'; '.join(reasons)}"
@@ -174,13 +198,33 @@ class SampleEncoder:
         ):
             for number in numbers:
                 if (document, number) not in pages:
-                    pages[document, number] = decode_image(rows[document]["images"][number - 1])
+                    pages[document, number] = _open_page(rows[document], number)
             images = [pages[document, number] for number in numbers]
             item = rows[document]["questions"][question]
             encoded.append(
                 encode_sample(self.processor, images, numbers, item["question"], item["answer"], supervised=supervised)
             )
         return {"sample": encoded}
+
+
+def _open_page(row: dict, number: int) -> PIL.Image.Image:
+    images, size = row["images"] or [], tuple(row["page_sizes"][number - 1])
+    try:
+        image = decode_image(images[number - 1])
+        image.load()
+    except (
+        OSError,
+        IndexError,
+        TypeError,
+    ) as error:  # what Pillow raises for a broken file, and a list without the page
+        raise ValueError(
+            f"page {number} of {row['source']} cannot be opened: {error!r}; mend or remove the document"
+        ) from error
+    if image.size != size:
+        raise ValueError(
+            f"page {number} of {row['source']} is {image.size} pixels, but page_sizes says {size}; the plan would not hold"
+        )
+    return image
 
 
 def samples_dataset(samples: Dataset, documents: Dataset, processor: ProcessorMixin) -> Dataset:

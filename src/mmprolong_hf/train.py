@@ -7,12 +7,14 @@ from pathlib import Path
 from accelerate import PartialState
 from datasets import Dataset, load_dataset
 from datasets.exceptions import DatasetNotFoundError
-from trl import ModelConfig, get_peft_config, get_quantization_config
+from peft import PeftModel
+from transformers.trainer_utils import get_last_checkpoint
+from trl import ModelConfig, get_quantization_config
 
 from mmprolong_hf.config import DataArguments, MMProLongConfig
 from mmprolong_hf.dry_run import dry_run
 from mmprolong_hf.encoding import load_processor
-from mmprolong_hf.models import load_model
+from mmprolong_hf.models import load_model, lora_config
 from mmprolong_hf.recipe import parse_recipe
 from mmprolong_hf.samples import summarize_rejections
 from mmprolong_hf.trainer import MMProLongTrainer
@@ -44,6 +46,7 @@ def make_trainer(data: DataArguments, args: MMProLongConfig, model: ModelConfig)
     Raises:
         ValueError: when something the recipe names does not exist or does not fit.
     """
+    _check_output(args, lora=model.use_peft)
     processor = load_processor(
         model.model_name_or_path,
         min_pixels=args.min_pixels,
@@ -62,8 +65,23 @@ def make_trainer(data: DataArguments, args: MMProLongConfig, model: ModelConfig)
         train_dataset=load_documents(data, data.dataset_train_split),
         eval_dataset=load_documents(data, data.dataset_test_split) if evaluates else None,
         processing_class=processor,
-        peft_config=get_peft_config(model),
+        peft_config=lora_config(model),
     )
+
+
+def _check_output(args: MMProLongConfig, *, lora: bool) -> None:
+    output, resume = Path(args.output_dir), args.resume_from_checkpoint
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"output_dir {output} is a file, expected a folder")
+    other = "model*.safetensors" if lora else "adapter_model.safetensors"
+    if any(output.glob(other)):
+        raise ValueError(f"output_dir {output} holds {other} of another kind of run; name a folder of its own")
+    if resume == "last":
+        args.resume_from_checkpoint = get_last_checkpoint(output) if output.is_dir() else None
+        if args.resume_from_checkpoint is None:
+            raise ValueError(f"resume_from_checkpoint is 'last', but {output} holds no checkpoint")
+    elif resume is not None and not Path(resume).is_dir():
+        raise ValueError(f"resume_from_checkpoint is {resume!r}, expected a checkpoint folder or 'last'")
 
 
 def train(trainer: MMProLongTrainer, data: DataArguments) -> None:
@@ -72,21 +90,23 @@ def train(trainer: MMProLongTrainer, data: DataArguments) -> None:
     say = PartialState().print
     for name, rejections in trainer.rejections.items():
         if rejections:
-            say(f"{name}: {summarize_rejections(rejections, args.max_length)}")
+            say(f"{name}: {summarize_rejections(rejections)}")
     plan = trainer.plan(trainer.train_dataset)
     say(
         f"{len(plan.lengths):,} samples in {plan.num_packs:,} packs, {plan.fill:.1%} full; {plan.steps_per_epoch:,} steps an epoch; "
         f"attention {trainer.model.config.text_config._attn_implementation}"
     )
-    last = args.resume_from_checkpoint in ("last", "true", "True")
-    result = trainer.train(resume_from_checkpoint=True if last else args.resume_from_checkpoint)
+    result = trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
     trainer.save_model()
     trainer.save_state()
     trainer.save_metrics("train", result.metrics, combined=False)
     trainer.create_model_card(model_name=None if args.hub_model_id is None else args.hub_model_id.split("/")[-1])
     if args.push_to_hub:
         trainer.push_to_hub(dataset_name=data.dataset_name)
-    say(f"checkpoint: {args.output_dir} (load it with from_pretrained), model card: {args.output_dir}/README.md")
+    if isinstance(trainer.model, PeftModel):
+        say(f"adapter: {args.output_dir}; `mmprolong merge {args.output_dir} FOLDER` makes a checkpoint of it")
+    else:
+        say(f"checkpoint: {args.output_dir} (load it with from_pretrained), model card: {args.output_dir}/README.md")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

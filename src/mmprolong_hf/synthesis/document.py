@@ -81,7 +81,10 @@ def build_document(path: str | Path, source: str, options: BuildOptions) -> tupl
     Raises:
         RejectedDocument: as `pages.read_pdf`, and no_questions.
     """
-    doc_id = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    try:
+        doc_id = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise RejectedDocument("unreadable", f"the file cannot be read ({error.strerror})") from error
     seed = f"{options.seed} {doc_id}"
     document = read_pdf(
         path,
@@ -103,7 +106,7 @@ def build_document(path: str | Path, source: str, options: BuildOptions) -> tupl
     pages = document.pages
     row = {
         "doc_id": doc_id,
-        "source": source,
+        "source": source.encode("utf-8", "backslashreplace").decode(),  # a file's name need not be text
         "title": document.title,
         "num_pages": len(pages),
         "dpi": options.dpi,

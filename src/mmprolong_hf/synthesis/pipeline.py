@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +17,9 @@ from .output import write_card, write_row, write_split
 from .pages import RejectedDocument
 from .report import BuildReport, Built, card_facts
 from .workers import Lost, run_isolated
+
+REPORT = "build_report.json"
+WRITTEN = {"README.md", REPORT, "data", "questions"}  # all that a build leaves, and so all that a rebuild may replace
 
 
 def build_dataset(
@@ -71,12 +75,12 @@ def build_dataset(
     if not 0.0 <= test_fraction < 1.0:
         raise ValueError(f"test_fraction is {test_fraction}, expected at least 0 and less than 1")
     names = find_pdfs(pdf_folder)
-    output, partial = _prepare(Path(output_folder))
+    output, partial = _prepare(Path(pdf_folder), Path(output_folder))
     report = BuildReport(str(output), options=asdict(options))
     built = _build_all(Path(pdf_folder), names, partial / "work", options, num_proc, time_limit, report)
     _write(built, partial, seed, test_fraction, report)
     report.seconds = round(time.perf_counter() - started, 3)
-    (partial / "build_report.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+    (partial / REPORT).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
     if output.exists():
         shutil.rmtree(output)
     partial.rename(output)
@@ -102,10 +106,18 @@ def find_pdfs(folder: str | Path) -> list[str]:
     return sorted(names)
 
 
-def _prepare(output: Path) -> tuple[Path, Path]:
-    output = output.absolute()
-    if output.exists() and any(output.iterdir()) and not (output / "build_report.json").is_file():
-        raise ValueError(f"{output} holds something that is not an earlier build; name a new or empty folder")
+def _prepare(pdfs: Path, output: Path) -> tuple[Path, Path]:
+    output, pdfs = output.resolve(), pdfs.resolve()
+    if output == pdfs or output in pdfs.parents:
+        raise ValueError(f"{output} holds the PDFs themselves ({pdfs}); name an output folder apart from them")
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"{output} is a file, expected a folder to write")
+    names = {path.name for path in output.iterdir()} if output.exists() else set()
+    if names and (REPORT not in names or names - WRITTEN):
+        raise ValueError(
+            f"{output} holds something that is not of an earlier build ({', '.join(sorted(names - WRITTEN)[:3])}); name a new or "
+            "empty folder"
+        )
     partial = output.with_name(f".{output.name}.partial")
     if partial.exists():
         shutil.rmtree(partial)
@@ -126,7 +138,9 @@ def _build_all(folder: Path, names: list[str], work: Path, options, num_proc, ti
                 report.pages += result.num_pages
             else:
                 report.rejected[names[index]] = (result.reason, result.detail)
-                tqdm.write(f"rejected {names[index]}: {result.reason}: {result.detail}")
+                tqdm.write(
+                    f"rejected {names[index]}: {result.reason}: {result.detail}", file=sys.stderr
+                )  # writes any name
             bar.update()
             bar.set_postfix_str(f"{report.pages} pages, {len(report.rejected)} rejected")
     first = {}
