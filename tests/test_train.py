@@ -3,8 +3,10 @@
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 import tiny
@@ -118,6 +120,16 @@ def test_lora_from_the_command_line_merges(world, environment):
     assert (world / "merged" / "model.safetensors").exists()
     again = run([sys.executable, "recipe.yaml", "--output_dir", "lora"], environment, cwd=world)
     assert "of another kind of run; name a folder of its own" in again.stderr
+
+
+def test_trackio_keeps_the_metrics(world, environment, tmp_path):
+    pytest.importorskip("trackio")
+    options = ["--report_to", "trackio", "--project", "tests", "--max_steps", "2", "--output_dir", "tracked"]
+    done = run([sys.executable, "recipe.yaml", *options], environment | {"TRACKIO_DIR": str(tmp_path)}, cwd=world)
+    assert done.returncode == 0, error_of(done)
+    with closing(sqlite3.connect(tmp_path / "tests.db")) as database:
+        kept = [json.loads(metrics) for (metrics,) in database.execute("SELECT metrics FROM metrics")]
+    assert len([metrics for metrics in kept if metrics.get("train/supervised_tokens", 0) > 0]) == 2
 
 
 def test_the_module_form_and_the_dry_run(world, environment):

@@ -336,15 +336,6 @@ def test_a_model_card_tells_the_run(tmp_path, root):
         assert part in card
 
 
-def test_trackio_gets_the_metrics(tmp_path, monkeypatch):
-    trackio = pytest.importorskip("trackio")
-    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
-    logged = []
-    monkeypatch.setattr(trackio, "log", lambda metrics, **kwargs: logged.append(metrics))
-    make_trainer(tmp_path, max_steps=2, report_to="trackio", run_name="tiny", project="tests").train()
-    assert any("train/supervised_tokens" in metrics for metrics in logged)
-
-
 def test_no_sample_left_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"no sample of the train dataset can be used\. 12 questions left out"):
         make_trainer(tmp_path, max_length=20)
