@@ -39,7 +39,7 @@ style: $(INSTALLED) ## Fix lint and format
 bench: $(INSTALLED) ## Run the benchmarks that need no GPU (PDFS=folder for the one on PDFs)
 	$(BIN)/python benchmarks/packing_memory.py
 	$(BIN)/python benchmarks/packing_plan.py
-	$(BIN)/python benchmarks/synthesis.py $(if $(PDFS),'$(PDFS)',demo/reports)
+	$(BIN)/python benchmarks/synthesis.py $(if $(PDFS),'$(PDFS)',demo/pdfs/reports)
 
 clean: ## Remove what the demo made (not .venv)
 	rm -rf demo outputs
