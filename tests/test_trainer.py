@@ -291,6 +291,7 @@ def test_another_rope_or_an_incomplete_checkpoint_is_not_resumed(tmp_path):
             {"extend_context": True, "rope_theta": 4e6},
             r"rope_theta is 4000000.0, but what was loaded has 1000000.0; .*models",
         ),
+        ({"rope_theta": 4e6}, r"rope_theta is 4000000.0, but what was loaded has 1000000.0"),
         ({"max_pixels": 784}, r"max_pixels is 784, but what was loaded has 12544; .*encoding\.load_processor"),
     ],
 )

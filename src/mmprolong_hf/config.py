@@ -155,8 +155,6 @@ class MMProLongConfig(SFTConfig):
                 raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(known)}")
         for name in ("max_position_embeddings", "rope_theta", "rope_factor", "original_max_position_embeddings"):
             value = getattr(self, name)
-            if value is not None and not self.extend_context:
-                raise ValueError(f"{name} is {value}, but extend_context is false, so it would change nothing")
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} is {value}, expected a positive number")
         if self.min_pixels is not None and self.max_pixels is not None and self.min_pixels > self.max_pixels:
