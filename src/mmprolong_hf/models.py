@@ -4,12 +4,12 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftConfig, PeftModel
-from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel, ProcessorMixin
 from trl import ModelConfig, get_peft_config
 
 from mmprolong_hf.attention import choose_attention
 from mmprolong_hf.config import MMProLongConfig
-from mmprolong_hf.encoding import load_processor, save_processor
+from mmprolong_hf.encoding import image_limits, load_processor, save_processor
 from mmprolong_hf.rope import FAMILIES, extend_context, write_both_formats
 
 # Matched against whole module paths: the vision tower has layers of the same names.
@@ -54,6 +54,25 @@ def load_config(name_or_path: str, args: MMProLongConfig, revision: str | None =
         factor=args.rope_factor,
         original_max_position_embeddings=args.original_max_position_embeddings,
     )
+
+
+def check_loaded(model: PreTrainedModel, processor: ProcessorMixin, args: MMProLongConfig) -> None:
+    """
+    Settings that only loading can honour are not ignored in silence.
+
+    Raises:
+        ValueError: when `args` name a rotary base, a window or pixel limits that the loaded model and processor do not have.
+    """
+    text, limits = model.config.text_config, image_limits(processor)
+    for name, asked, found in (
+        ("rope_theta", args.rope_theta, text.rope_parameters["rope_theta"]),
+        ("max_position_embeddings", args.max_position_embeddings, text.max_position_embeddings),
+        ("min_pixels", args.min_pixels, limits.min_pixels),
+        ("max_pixels", args.max_pixels, limits.max_pixels),
+    ):
+        if asked is not None and asked != found:
+            loader = "encoding.load_processor" if name.endswith("pixels") else "models.load_model"
+            raise ValueError(f"{name} is {asked}, but what was loaded has {found}; load it with mmprolong_hf.{loader}")
 
 
 def lora_config(arguments: ModelConfig) -> LoraConfig | None:

@@ -1,6 +1,5 @@
 """TRL's SFTTrainer on packs of long documents: the plan decides the batches, the collator keeps samples apart, the loss is exact."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -9,23 +8,23 @@ import torch
 from datasets import Dataset
 from peft import PeftModel
 from torch.utils.data import DataLoader
-from transformers import AutoConfig, PreTrainedModel, ProcessorMixin
+from transformers import PreTrainedModel, ProcessorMixin
 from trl import SFTTrainer
 
 from mmprolong_hf.cards import write_model_card
 from mmprolong_hf.config import MMProLongConfig
-from mmprolong_hf.encoding import image_limits, save_processor
+from mmprolong_hf.encoding import save_processor
 from mmprolong_hf.leak import measure_leak
 from mmprolong_hf.loader import SampleCollator, pack_loader
-from mmprolong_hf.models import freeze
+from mmprolong_hf.models import check_loaded, freeze
 from mmprolong_hf.packing import PackingPlan
 from mmprolong_hf.positions import IGNORE_INDEX
+from mmprolong_hf.resume import check_resume, write_plan
 from mmprolong_hf.rope import write_both_formats
 from mmprolong_hf.samples import list_samples, sample_lengths, samples_dataset, summarize_rejections
 
 # Packed samples that are kept apart move by exactly 0; samples that see each other by 0.2 and more.
 MAX_LEAK = 1e-3
-PLAN = "plan.json"  # in every checkpoint: what its steps were steps of
 
 
 class MMProLongTrainer(SFTTrainer):
@@ -59,7 +58,7 @@ class MMProLongTrainer(SFTTrainer):
     ):
         self.rejections = {}
         merge_size = processing_class.image_processor.merge_size
-        _check_agreement(model, processing_class, args)
+        check_loaded(model, processing_class, args)
         super().__init__(
             model=model,
             args=args,
@@ -222,41 +221,15 @@ class MMProLongTrainer(SFTTrainer):
         if isinstance(self.model, PeftModel):  # the base, as extended: an adapter is wrong on the base's own config
             self.model.config.save_pretrained(output_dir)
         write_both_formats(output_dir)
-        (output_dir / PLAN).write_text(json.dumps(self._plan_facts(), indent=1) + "\n", encoding="utf-8")
-
-    def _plan_facts(self) -> dict[str, Any]:
-        plan = self.plan(self.train_dataset)
-        facts = {name: getattr(plan, name) for name in ("max_length", "seed", "packs_per_step", "strategy")}
-        return facts | {"num_samples": len(plan.lengths), "num_tokens": sum(plan.lengths)}
-
-    def _check_resume(self, checkpoint: str) -> None:
-        """A run is resumed as it was begun: the same plan, the same rotary embedding, the optimizer's state."""
-        folder = Path(checkpoint)
-        found = json.loads((folder / PLAN).read_text(encoding="utf-8")) if (folder / PLAN).is_file() else None
-        expected = self._plan_facts()
-        if found != expected:
-            raise ValueError(
-                f"{folder} was trained on another plan: {found}, expected {expected}; its steps are not this run's. Resume "
-                "with the recipe and the dataset it was begun with, or start anew from its weights (model_name_or_path)"
-            )
-        rope = AutoConfig.from_pretrained(folder).text_config.rope_parameters
-        if rope != self.model.config.text_config.rope_parameters:
-            raise ValueError(
-                f"{folder} was trained with {rope}, but the model was loaded with "
-                f"{self.model.config.text_config.rope_parameters}; resume with the recipe it was begun with"
-            )
-        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled  # their states have other names
-        missing = [name for name in ("optimizer.pt", "scheduler.pt") if not sharded and not (folder / name).is_file()]
-        if missing:
-            raise ValueError(
-                f"{folder} has no {', '.join(missing)}: it is incomplete, resume from an earlier checkpoint"
-            )
+        write_plan(output_dir, self.plan(self.train_dataset))
 
     # Qwen2.5-VL's weights are saved under the names of its published checkpoints (visual.*, model.*) and renamed by
     # from_pretrained. Trainer reads the file as it is, finds no name it knows, warns, and goes on from the initial weights
     # (huggingface/transformers#43701). Both overrides may go when it loads what it saved.
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
-        self._check_resume(resume_from_checkpoint)
+        rope = self.model.config.text_config.rope_parameters
+        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
+        check_resume(resume_from_checkpoint, self.plan(self.train_dataset), rope, sharded=sharded)
         if isinstance(self.model, PeftModel) or self.is_fsdp_enabled or self.is_deepspeed_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         else:
@@ -290,17 +263,3 @@ class MMProLongTrainer(SFTTrainer):
                 window=text.max_position_embeddings,
                 lora=isinstance(self.model, PeftModel),
             )
-
-
-def _check_agreement(model: PreTrainedModel, processor: ProcessorMixin, args: MMProLongConfig) -> None:
-    """Settings that only loading can honour are not ignored in silence."""
-    text, limits = model.config.text_config, image_limits(processor)
-    for name, asked, found in (
-        ("rope_theta", args.rope_theta, text.rope_parameters["rope_theta"]),
-        ("max_position_embeddings", args.max_position_embeddings, text.max_position_embeddings),
-        ("min_pixels", args.min_pixels, limits.min_pixels),
-        ("max_pixels", args.max_pixels, limits.max_pixels),
-    ):
-        if asked is not None and asked != found:
-            loader = "encoding.load_processor" if name.endswith("pixels") else "models.load_model"
-            raise ValueError(f"{name} is {asked}, but what was loaded has {found}; load it with mmprolong_hf.{loader}")

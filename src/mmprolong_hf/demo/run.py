@@ -110,18 +110,7 @@ def run_demo(folder: Path, pdfs: Path | None = None) -> None:
         )
         made[f"{folder}/tiny_documents"] = "checkpoint after them"
 
-    print(f"\n{'held-out cards':<22}{'before training':>16}{'after training':>16}{'commonest answer':>18}")
-    losses = _losses(folder / "tiny_cpu", "eval_loss")
-    print(f"{'loss':<22}{losses[0]:>16.2f}{losses[-1]:>16.2f}")
-    commonest = _commonest_answer(cards)
-    for num_pages in sorted(before):
-        columns = [f"{right}/{num}" for right, num in (before[num_pages], after[num_pages], commonest[num_pages])]
-        name = f"exact, {num_pages} page{'s'[: num_pages != 1]}"
-        print(f"{name:<22}{columns[0]:>16}{columns[1]:>16}{columns[2]:>18}")
-    losses = _losses(folder / "tiny_documents", "loss")
-    print(
-        f"\nLoss on the documents: {losses[0]:.2f} in the first step, {losses[-1]:.2f} in the last (too small to read them)."
-    )
+    _print_results(folder, before, after, _commonest_answer(cards))
     print(f"Done in {(time.perf_counter() - began) / 60:.1f} minutes. Made:")
     for path, what in made.items():
         print(f"  {path:<36} {what}")
@@ -133,6 +122,20 @@ def _part(title: str) -> Iterator[None]:
     began = time.perf_counter()
     yield
     print(f"   {time.perf_counter() - began:.0f} s", flush=True)
+
+
+def _print_results(folder: Path, before: dict, after: dict, commonest: dict) -> None:
+    print(f"\n{'held-out cards':<22}{'before training':>16}{'after training':>16}{'commonest answer':>18}")
+    losses = _losses(folder / "tiny_cpu", "eval_loss")
+    print(f"{'loss':<22}{losses[0]:>16.2f}{losses[-1]:>16.2f}")
+    for num_pages in sorted(before):
+        columns = [f"{right}/{num}" for right, num in (before[num_pages], after[num_pages], commonest[num_pages])]
+        name = f"exact, {num_pages} page{'s'[: num_pages != 1]}"
+        print(f"{name:<22}{columns[0]:>16}{columns[1]:>16}{columns[2]:>18}")
+    losses = _losses(folder / "tiny_documents", "loss")
+    print(
+        f"\nLoss on the documents: {losses[0]:.2f} in the first step, {losses[-1]:.2f} in the last (too small to read them)."
+    )
 
 
 def _draw_questions(documents: Dataset, folder: Path) -> list[Path]:
