@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "attention": set(),
     "leak": set(),
     "cards": set(),
-    "config": {"packing"},
+    "config": {"packing", "samples"},
     "collator": {"packing"},
     "encoding": set(),
     "samples": {"encoding"},

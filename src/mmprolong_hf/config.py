@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from trl import SFTConfig
 
 from mmprolong_hf.packing import STRATEGIES
+from mmprolong_hf.samples import OVERLONG_DOCUMENTS
 
 
 @dataclass
@@ -148,7 +149,7 @@ class MMProLongConfig(SFTConfig):
     def _check_choices(self) -> None:
         for name, known in (
             ("packing_order", STRATEGIES),
-            ("overlong_documents", ("reject", "keep_evidence")),
+            ("overlong_documents", OVERLONG_DOCUMENTS),
             ("rope_type", ("default", "yarn")),
         ):
             if getattr(self, name) not in known:

@@ -93,9 +93,8 @@ def lora_config(arguments: ModelConfig) -> LoraConfig | None:
     if modules is None:
         config.target_modules = LANGUAGE_LINEARS
     elif isinstance(modules, str) and modules.isidentifier():
-        config.target_modules = {
-            modules
-        }  # TRL unpacks a list of one, and PEFT would match the name against whole paths
+        # TRL unpacks a list of one, and PEFT would match the bare name against whole paths.
+        config.target_modules = {modules}
     return config
 
 

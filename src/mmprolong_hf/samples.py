@@ -212,11 +212,7 @@ def _open_page(row: dict, number: int) -> PIL.Image.Image:
     try:
         image = decode_image(images[number - 1])
         image.load()
-    except (
-        OSError,
-        IndexError,
-        TypeError,
-    ) as error:  # what Pillow raises for a broken file, and a list without the page
+    except (OSError, IndexError, TypeError) as error:  # a broken file, a missing page, no bytes
         raise ValueError(
             f"page {number} of {row['source']} cannot be opened: {error!r}; mend or remove the document"
         ) from error
