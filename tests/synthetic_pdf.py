@@ -34,7 +34,7 @@ def report(path: Path, *, chapters: int = 4, pages_per_chapter: int = 3, titles=
     if outline:
         document.set_toc(bookmarks)
     document.set_metadata({"title": "A report"})
-    document.save(path)
+    document.save(path, no_new_id=True)  # the same file for every run: its hash seeds the questions
     return path
 
 
@@ -69,7 +69,7 @@ def cards(path: Path, letters: str, *, side: float = 28) -> Path:
         page = document.new_page(width=side, height=side)
         page.insert_text((side * 0.3, side * 0.8), letter, fontsize=side * 0.8)
     document.set_toc([[1, letter, k] for k, letter in enumerate(letters, 1)])
-    document.save(path)
+    document.save(path, no_new_id=True)  # the same file for every run: its hash seeds the questions
     return path
 
 
