@@ -194,6 +194,33 @@ class Paragraph:
     lines: tuple[Line, ...]
 
 
+ELEMENT_KINDS = (
+    "title", "section", "paragraph", "list", "table", "figure", "caption", "header", "footer",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Element:
+    """
+    One piece of a page, as a reader would name it; elements come in reading order.
+
+    Args:
+        page (`int`): 1-based.
+        kind (`str`): One of `ELEMENT_KINDS`.
+        text (`str`): As running text; of a table its rows as Markdown.
+        box (`Box`): Around all of it.
+        level (`int`): Of a section, from 1; 0 for everything else.
+        cells (`tuple[tuple[str]]`): Of a table, header first; empty for everything else.
+    """
+
+    page: int
+    kind: str
+    text: str
+    box: Box
+    level: int = 0
+    cells: tuple[tuple[str, ...], ...] = ()
+
+
 @dataclass(frozen=True)
 class Structure:
     """Everything that the teacher may ask about one document."""

@@ -1,12 +1,27 @@
 """The columns of a published set: one row is one document with all its questions."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from datasets import Features, Image, List, Value
 
 TASKS = ("extract-single", "extract-multi", "reasoning", "ocr-full", "ocr-needle")
 ANSWER_FORMATS = ("String", "Integer", "Float", "List")
 EVIDENCE_SOURCES = ("Text", "Layout", "Figure", "Table")
+# What is checked of a question: the first six without a model, the others by a second model that sees only some pages.
+VERDICTS = (
+    "evidence_inside",  # evidence pages are pages of the document and of the segment
+    "quotes_found",  # both PDF engines read each quoted evidence on its page
+    "anchor_unique",  # the place that the question names is one place in the whole document
+    "wording",  # no vague reference, no unreadable characters, an answer of usable length
+    "answer_hidden",  # the question does not tell the answer
+    "expression",  # a reasoning's arithmetic evaluates exactly to the answer
+    "evidence_only",  # from the evidence pages alone comes the same answer
+    "without_evidence",  # the segment without them does not answer
+    "closed_book",  # no page at all does not answer
+    "single_page",  # for extract-multi: no single page answers
+)
+VERDICT_VALUES = ("pass", "fail", "unchecked")
 
 
 @dataclass(frozen=True)
@@ -25,9 +40,14 @@ class Question:
             the rendered page, origin at its top left.
         template (`str`): Which rule (or prompt) asked it, e.g. `"table-cell"`.
         segment (`tuple[int]`): First and last page that the teacher saw, 1-based.
+        evidence_quotes (`tuple[str]`): What is printed at each of `evidence_boxes`, in the same order.
+        anchor (`str`): The words of the question that name its place, e.g. `"page 12"`; empty where a rule made it unique.
+        expression (`str`): Arithmetic whose exact value is the answer, e.g. `"12.5 - 7"`; empty where there is none.
+        teacher (`str`): Who asked: `"extractive@VERSION"` or a model's name.
+        verdicts (`Mapping[str, str]`): Of `VERDICTS` to one of `VERDICT_VALUES`; what is not named is `"unchecked"`.
 
     Raises:
-        ValueError: for an unknown task, format or source, or when no evidence page is given.
+        ValueError: for an unknown task, format, source or verdict, or when no evidence page is given.
 
     Example:
 
@@ -52,12 +72,19 @@ class Question:
     evidence_boxes: tuple[tuple[float, float, float, float, float], ...] = ()
     template: str = ""
     segment: tuple[int, ...] = field(default=())
+    evidence_quotes: tuple[str, ...] = ()
+    anchor: str = ""
+    expression: str = ""
+    teacher: str = ""
+    verdicts: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         for name, value, known in (
             ("task", (self.task,), TASKS),
             ("answer_format", (self.answer_format,), ANSWER_FORMATS),
             ("evidence_sources", self.evidence_sources, EVIDENCE_SOURCES),
+            ("verdict", self.verdicts, VERDICTS),
+            ("value of a verdict", self.verdicts.values(), VERDICT_VALUES),
         ):
             for v in value:
                 if v not in known:
@@ -67,10 +94,11 @@ class Question:
 
     def to_row(self) -> dict:
         """The struct that a row's `questions` list holds (tuples become lists)."""
-        return {
+        row = {
             k: [list(x) if isinstance(x, tuple) else x for x in v] if isinstance(v, tuple) else v
-            for k, v in asdict(self).items()
+            for k, v in vars(self).items()
         }
+        return row | {"verdicts": {name: self.verdicts.get(name, "unchecked") for name in VERDICTS}}
 
 
 QUESTION_FEATURES = {
@@ -83,21 +111,29 @@ QUESTION_FEATURES = {
     "evidence_boxes": List(List(Value("float32"))),
     "template": Value("string"),
     "segment": List(Value("int32")),
+    "evidence_quotes": List(Value("string")),
+    "anchor": Value("string"),
+    "expression": Value("string"),
+    "teacher": Value("string"),
+    "verdicts": {name: Value("string") for name in VERDICTS},
 }
 
-# `default` config. page_sizes is (width, height) in pixels of each image, and is all that token planning needs:
+# `default` config. A row holds its pages either as `images` or, in the compact form, as the `pdf` they are rendered from at
+# load time (synthesis.render gives the same bytes). page_sizes is (width, height) in pixels of each image, and is all that token planning needs:
 # no image has to be opened to know how long a sample is. page_tokens is that count under Qwen2.5-VL's own limits.
 DOCUMENT_FEATURES = Features(
     {
         "doc_id": Value("string"),  # sha256 of the PDF file
         "source": Value("string"),  # file name
         "title": Value("string"),
+        "language": Value("string"),  # ISO 639-1
         "num_pages": Value("int32"),
         "dpi": Value("int32"),
         "engine": Value("string"),  # what rendered the pages, with its version
         "page_sizes": List(List(Value("int32"))),
         "page_tokens": List(Value("int32")),
         "images": List(Image()),
+        "pdf": Value("binary"),
         "questions": List(QUESTION_FEATURES),
     }
 )
@@ -105,4 +141,21 @@ DOCUMENT_FEATURES = Features(
 # `questions` config: a row is a question, without images, for browsing and filtering.
 FLAT_FEATURES = Features(
     {"doc_id": Value("string"), "source": Value("string"), "num_pages": Value("int32"), **QUESTION_FEATURES}
+)
+
+# `rejected` config: the questions that a verdict or the mixture left out, and why.
+REJECTED_FEATURES = Features({**FLAT_FEATURES, "reason": Value("string")})
+
+# `elements` config: a row is a piece of a page, in reading order.
+ELEMENT_FEATURES = Features(
+    {
+        "doc_id": Value("string"),
+        "page": Value("int32"),  # 1-based
+        "index": Value("int32"),  # in the document, from 0
+        "kind": Value("string"),  # one of elements.ELEMENT_KINDS
+        "text": Value("string"),
+        "box": List(Value("float32")),
+        "level": Value("int32"),  # of a section, from 1; 0 for everything else
+        "cells": List(List(Value("string"))),  # of a table
+    }
 )
