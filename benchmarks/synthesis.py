@@ -18,9 +18,10 @@ from tqdm import tqdm
 
 from mmprolong_hf.synthesis.confirm import confirm
 from mmprolong_hf.synthesis.mixture import DEPTHS, choose_questions, depth_of
-from mmprolong_hf.synthesis.pages import RejectedDocument, read_pdf
+from mmprolong_hf.synthesis.pages import read_pdf
 from mmprolong_hf.synthesis.pipeline import find_pdfs
 from mmprolong_hf.synthesis.questions import flaw
+from mmprolong_hf.synthesis.rejected import RejectedDocument
 from mmprolong_hf.synthesis.structure import build_structure
 from mmprolong_hf.synthesis.teacher.extractive import ask
 

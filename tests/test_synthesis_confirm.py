@@ -6,8 +6,8 @@ import pytest
 from synthetic_pdf import report
 
 from mmprolong_hf.synthesis.confirm import confirm
-from mmprolong_hf.synthesis.pages import RejectedDocument
 from mmprolong_hf.synthesis.questions import Evidence, pose
+from mmprolong_hf.synthesis.rejected import RejectedDocument
 
 
 def candidate(text, page=1):

@@ -5,7 +5,7 @@ from synthetic_pdf import report
 
 from mmprolong_hf.lengths import QWEN2_5_VL_LIMITS, page_tokens
 from mmprolong_hf.synthesis.document import BuildOptions, build_document
-from mmprolong_hf.synthesis.pages import RejectedDocument
+from mmprolong_hf.synthesis.rejected import RejectedDocument
 
 
 def test_a_row_is_complete_and_repeats(tmp_path):

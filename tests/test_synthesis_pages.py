@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from synthetic_pdf import report
 
-from mmprolong_hf.synthesis.pages import RejectedDocument, image_size, open_pdf, read_pdf
+from mmprolong_hf.synthesis.pages import image_size, open_pdf, read_pdf
+from mmprolong_hf.synthesis.rejected import RejectedDocument
 
 TEXT = "Some words that stand on this page, so that it is not nearly empty at all."
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pypdfium2
 
-from .pages import RejectedDocument
 from .questions import Candidate
+from .rejected import RejectedDocument
 from .text import fold
 
 

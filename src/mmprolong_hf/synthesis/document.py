@@ -8,8 +8,9 @@ from pathlib import Path
 from ..lengths import QWEN2_5_VL_LIMITS, page_tokens
 from .confirm import confirm
 from .mixture import choose_questions
-from .pages import RejectedDocument, read_pdf
+from .pages import read_pdf
 from .questions import flaw, known_kinds
+from .rejected import RejectedDocument
 from .structure import build_structure
 from .teacher.extractive import ask
 

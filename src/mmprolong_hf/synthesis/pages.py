@@ -17,6 +17,7 @@ from PIL import Image
 from ..lengths import MAX_ASPECT_RATIO
 from .elements import Box, Grid, Line, OutlineEntry, Page, Source, Word
 from .lines import read_lines
+from .rejected import RejectedDocument
 from .ruling import ruled_areas
 from .text import clean, join_lines
 
@@ -40,32 +41,6 @@ _TABLE_HINT = re.compile(r"^(?:table|tab\.|表)\s*\S*\d", re.IGNORECASE)
 pymupdf.no_recommend_layout()  # else find_tables advertises a package on the standard output
 pymupdf.TOOLS.mupdf_display_errors(False)
 pymupdf.TOOLS.mupdf_display_warnings(False)
-
-
-class RejectedDocument(Exception):
-    """
-    A PDF that is left out, with a reason that can be counted.
-
-    Args:
-        reason (`str`): A short code, e.g. `"encrypted"`.
-        detail (`str`): What was found and what was expected.
-
-    Example:
-
-    ```python
-    >>> RejectedDocument("no_pages", "it has no page").reason
-    'no_pages'
-
-    ```
-    """
-
-    def __init__(self, reason: str, detail: str):
-        super().__init__(reason, detail)  # both in args, so that the exception can be pickled
-        self.reason = reason
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.detail}"
 
 
 def open_pdf(path: str | Path, *, min_pages: int = 1, max_pages: int = 200) -> pymupdf.Document:
@@ -124,7 +99,7 @@ def image_size(points: tuple[float, float], *, dpi: int, max_pixels: int, number
     >>> image_size((56693.0, 792.0), dpi=144, max_pixels=40_000_000, number=3)
     Traceback (most recent call last):
     ...
-    mmprolong_hf.synthesis.pages.RejectedDocument: page_too_large: page 3 would be 113386 x 1584 pixels at 144 dpi; expected at most 40000000 pixels, 16384 on a side and 200:1
+    mmprolong_hf.synthesis.rejected.RejectedDocument: page_too_large: page 3 would be 113386 x 1584 pixels at 144 dpi; expected at most 40000000 pixels, 16384 on a side and 200:1
 
     ```
     """

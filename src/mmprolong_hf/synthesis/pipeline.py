@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from .document import BuildOptions, build_document
 from .output import write_card, write_row, write_split
-from .pages import RejectedDocument
+from .rejected import RejectedDocument
 from .report import BuildReport, Built, card_facts
 from .workers import Lost, run_isolated
 

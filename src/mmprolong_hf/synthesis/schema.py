@@ -7,6 +7,7 @@ from datasets import Features, Image, List, Value
 
 TASKS = ("extract-single", "extract-multi", "reasoning", "ocr-full", "ocr-needle")
 ANSWER_FORMATS = ("String", "Integer", "Float", "List")
+NOT_ANSWERABLE = "Not answerable"  # the answer where the document does not tell, as in MMLongBench-Doc
 EVIDENCE_SOURCES = ("Text", "Layout", "Figure", "Table")
 # What is checked of a question: the first six without a model, the others by a second model that sees only some pages.
 VERDICTS = (
