@@ -1,6 +1,7 @@
 """Runs jobs in worker processes, so that a job whose process dies or hangs costs only itself."""
 
 import multiprocessing
+import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ JOBS_PER_PROCESS = 64
 
 @dataclass(frozen=True)
 class Lost:
-    """A job whose process brought no result: `reason` is `"crashed"` or `"timed_out"`."""
+    """A job whose process brought no result: `reason` is `"crashed"`, `"timed_out"` or `"out_of_memory"`."""
 
     reason: str
     detail: str
@@ -33,7 +34,7 @@ class _Worker:
 
 
 def run_isolated(
-    function: Callable, jobs: list[tuple], *, num_proc: int, time_limit: float, preload: str
+    function: Callable, jobs: list[tuple], *, num_proc: int, time_limit: float, memory_limit: int, preload: str
 ) -> Iterator[tuple[int, object]]:
     """
     Call a function once for each job, in at most `num_proc` processes at a time.
@@ -46,6 +47,7 @@ def run_isolated(
         jobs (`list[tuple]`): Arguments of each call.
         num_proc (`int`): Processes at a time.
         time_limit (`float`): Seconds that one job may take; then its process is killed and replaced.
+        memory_limit (`int`): Bytes of address space that a process may take besides what it has before its first job.
         preload (`str`): Module that the server imports once.
 
     Yields:
@@ -59,7 +61,7 @@ def run_isolated(
     try:
         while waiting or busy:
             while waiting and len(busy) < num_proc:
-                worker = idle.pop() if idle else _start(context, function)
+                worker = idle.pop() if idle else _start(context, function, memory_limit)
                 worker.index, job = waiting.pop()
                 worker.deadline = time.monotonic() + time_limit
                 worker.num_jobs += 1
@@ -83,17 +85,32 @@ def run_isolated(
             worker.stop()
 
 
-def _start(context, function: Callable) -> _Worker:
+def _start(context, function: Callable, memory_limit: int) -> _Worker:
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, function), daemon=True)
+    process = context.Process(target=_work, args=(theirs, function, memory_limit), daemon=True)
     process.start()
     theirs.close()
     return _Worker(process, ours)
 
 
-def _work(connection: Connection, function: Callable) -> None:
+def _work(connection: Connection, function: Callable, memory_limit: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (_address_space() + memory_limit,) * 2)
     while True:
-        connection.send(function(*connection.recv()))
+        try:
+            job = connection.recv()
+        except EOFError:  # whoever gave the jobs is gone
+            return
+        try:
+            result = function(*job)
+        except MemoryError:
+            result = Lost("out_of_memory", f"it needs more than {memory_limit / 2**30:g} GiB of memory")
+        connection.send(result)
+
+
+def _address_space() -> int:
+    """Bytes of address space that this process has."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
 
 
 def _receive(worker: _Worker) -> object:
