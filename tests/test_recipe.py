@@ -18,7 +18,7 @@ CLEAN = BASE.replace("bf16: false\n", "")
     "path", sorted(__import__("pathlib").Path(__file__).parents[1].glob("recipes/**/*.yaml")), ids=lambda p: p.name
 )
 def test_every_recipe_is_strict_and_short_headed(path, root):
-    if path.parent.name == "accelerate":
+    if path.parent.name in ("accelerate", "build"):
         return
     text = path.read_text()
     recipe = load_recipe(path)

@@ -13,9 +13,18 @@ from synthetic_pdf import cards, report
 
 from mmprolong_hf.synthesis import output as output_module
 from mmprolong_hf.synthesis.output import read_rows
-from mmprolong_hf.synthesis.pipeline import build_dataset, find_pdfs
+from mmprolong_hf.synthesis.pipeline import build_dataset
+
+from mmprolong_hf.synthesis.plan import folder_plan
+from mmprolong_hf.synthesis.sources import find_pdfs
 
 DOCUMENTS = Path(__file__).resolve().parents[2] / "shared" / "documents"
+
+
+def build(pdfs, output, **changes):
+    """At low resolution; the reports of the tests are near duplicates of each other."""
+    changes = {name.replace("__", "."): value for name, value in changes.items()}
+    return build_dataset(folder_plan(pdfs, {"output": str(output), "pages.dpi": 36, "pool.near_duplicates": None, **changes}))
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +42,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def built(folder, tmp_path_factory):
     output = tmp_path_factory.mktemp("out") / "set"
-    return output, build_dataset(folder, output, dpi=36, test_fraction=0.34, num_proc=2)
+    return output, build(folder, output, test_fraction=0.34)
 
 
 def digests(output):
@@ -67,9 +76,9 @@ def test_no_document_is_in_both_splits(built):
 
 
 def test_the_number_of_processes_changes_no_byte(folder, built, tmp_path):
-    build_dataset(folder, tmp_path / "set", dpi=36, test_fraction=0.34, num_proc=1)
+    build(folder, tmp_path / "set", test_fraction=0.34, engine__workers=1)
     assert digests(tmp_path / "set") == digests(built[0])
-    build_dataset(folder, tmp_path / "other", dpi=36, test_fraction=0.34, num_proc=2, seed=1)
+    build(folder, tmp_path / "other", test_fraction=0.34, seed=1)
     assert digests(tmp_path / "other") != digests(built[0])
 
 
@@ -94,7 +103,7 @@ def test_a_rebuilt_folder_is_not_shown_as_it_was(tmp_path):
     code = "import sys, datasets; print(datasets.load_dataset(sys.argv[1], 'questions', split='train').to_pandas().to_csv())"
     seen = set()
     for seed in (0, 1):
-        build_dataset(tmp_path, tmp_path / "set", seed=seed, dpi=36)
+        build(tmp_path, tmp_path / "set", seed=seed)
         command = [sys.executable, "-c", code, str(tmp_path / "set")]
         seen.add(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert len(seen) == 2
@@ -118,11 +127,11 @@ def test_row_groups_stay_below_their_limit(monkeypatch, tmp_path, folder, built)
         files = [pq.ParquetFile(f).metadata for f in sorted((output / "data").iterdir())]
         return [[m.row_group(k).total_byte_size for k in range(m.num_row_groups)] for m in files]
 
-    (together,) = sizes(build_dataset(folder, tmp_path / "one", dpi=36) and tmp_path / "one")
+    (together,) = sizes(build(folder, tmp_path / "one") and tmp_path / "one")
     assert len(together) == 1
     monkeypatch.setattr(output_module, "ROW_GROUP_BYTES", 250_000)
     monkeypatch.setattr(output_module, "SHARD_BYTES", 450_000)
-    build_dataset(folder, tmp_path / "many", dpi=36)
+    build(folder, tmp_path / "many")
     split = sizes(tmp_path / "many")
     assert len(split) > 1
     assert sum(map(len, split)) > len(split)
@@ -142,7 +151,7 @@ def test_bad_documents_are_named_and_stop_nothing(tmp_path):
     document = pymupdf.open(good[0])
     document.save(pdfs / "locked.pdf", encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="x", owner_pw="y")
     cards(pdfs / "card.pdf", "123")
-    report_ = build_dataset(pdfs, tmp_path / "set", dpi=36, max_pages=11)
+    report_ = build(pdfs, tmp_path / "set", pool__max_pages=11)
     assert {name: reason for name, (reason, _) in report_.rejected.items()} == {
         "card.pdf": "nearly_empty",
         "cut.pdf": "unreadable",
@@ -157,7 +166,7 @@ def test_bad_documents_are_named_and_stop_nothing(tmp_path):
 
 def test_a_document_that_takes_too_long_is_named(tmp_path, folder):
     with pytest.raises(ValueError, match=r"report1\.pdf: timed_out: it was not done after 0.001 s"):
-        build_dataset(folder, tmp_path / "set", time_limit=0.001)
+        build(folder, tmp_path / "set", pages__time_limit=0.001)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -166,7 +175,15 @@ def test_cards_are_asked_page_by_page(tmp_path):
     pdfs.mkdir()
     for k, letters in enumerate(["7", "A7", "31415926"]):
         cards(pdfs / f"{k}.pdf", letters)
-    build_dataset(pdfs, tmp_path / "set", dpi=72, min_characters=0, kinds=("section-title-on-page",))
+    build(
+        pdfs,
+        tmp_path / "set",
+        pages__dpi=72,
+        pool__min_characters=0,
+        pool__max_repeated_pages=None,
+        questions__kinds=["section-title-on-page"],
+        mixture__shares={"extract-single": 1.0},
+    )
     rows = list(read_rows(tmp_path / "set", "train"))
     assert ["".join(q["answer"] for q in row["questions"]) for row in rows] == ["7", "A7", "31415926"]
     assert rows[0]["page_sizes"] == [[28, 28]]
@@ -177,7 +194,7 @@ def test_nothing_to_build_from(tmp_path):
     with pytest.raises(
         ValueError, match=r"no PDF found in .*empty, expected at least one file whose name ends in .pdf"
     ):
-        build_dataset(tmp_path / "empty", tmp_path / "set")
+        build(tmp_path / "empty", tmp_path / "set")
     with pytest.raises(ValueError, match="is not a folder"):
         find_pdfs(tmp_path / "nowhere")
 
@@ -185,42 +202,42 @@ def test_nothing_to_build_from(tmp_path):
 def test_all_rejected_lists_the_reasons(tmp_path):
     (tmp_path / "a.pdf").write_text("<html>")
     with pytest.raises(ValueError, match=r"all 1 PDFs in .* were rejected:\n  a\.pdf: not_a_pdf"):
-        build_dataset(tmp_path, tmp_path.parent / f"{tmp_path.name}-set")
+        build(tmp_path, tmp_path.parent / f"{tmp_path.name}-set")
 
 
 def test_a_folder_of_something_else_is_not_touched(tmp_path, folder):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match="holds something that is not of an earlier build"):
-        build_dataset(folder, tmp_path)
+        build(folder, tmp_path)
     assert (tmp_path / "thesis.txt").exists()
 
 
 def test_the_pdfs_themselves_and_notes_beside_a_build_survive_a_rebuild(tmp_path, folder):
     output = tmp_path / "set"
-    build_dataset(folder, output, dpi=36)
+    build(folder, output)
     (output / "pdfs").mkdir()
     (output / "pdfs" / "mine.pdf").write_bytes((folder / "report1.pdf").read_bytes())
     with pytest.raises(ValueError, match="holds the PDFs themselves"):
-        build_dataset(output / "pdfs", output, dpi=36)
+        build(output / "pdfs", output)
     with pytest.raises(ValueError, match=r"not of an earlier build \(pdfs\)"):
-        build_dataset(folder, output, dpi=36)
+        build(folder, output)
     assert (output / "pdfs" / "mine.pdf").exists()
 
 
 def test_an_output_that_is_a_file_or_a_link(tmp_path, folder):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="is a file, expected a folder to write"):
-        build_dataset(folder, tmp_path / "file", dpi=36)
+        build(folder, tmp_path / "file")
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    build_dataset(folder, tmp_path / "link", dpi=36)
+    build(folder, tmp_path / "link")
     assert (tmp_path / "real" / "README.md").exists()
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0])
 def test_bad_test_fraction(tmp_path, folder, fraction):
     with pytest.raises(ValueError, match="expected at least 0 and less than 1"):
-        build_dataset(folder, tmp_path / "set", test_fraction=fraction)
+        build(folder, tmp_path / "set", test_fraction=fraction)
 
 
 @pytest.mark.skipif(not DOCUMENTS.is_dir(), reason="the real PDFs of shared/documents are not here")
@@ -228,6 +245,6 @@ def test_the_broken_manual_is_rejected_by_name(tmp_path):
     name = "live-manual.landscape.en.letter.pdf"
     for n in (name, "zoo.pdf"):
         (tmp_path / n).write_bytes((DOCUMENTS / n).read_bytes())
-    report_ = build_dataset(tmp_path, tmp_path / "set", dpi=36)
+    report_ = build(tmp_path, tmp_path / "set")
     assert report_.accepted == ["zoo.pdf"]
     assert report_.rejected[name][0] == "nearly_empty"

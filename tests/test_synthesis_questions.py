@@ -5,8 +5,9 @@ from string import Formatter
 
 import pytest
 
-from mmprolong_hf.synthesis.questions import Evidence, choose, flaw, known_kinds, load_templates, pose
-from mmprolong_hf.synthesis.schema import TASKS
+from mmprolong_hf import __version__
+from mmprolong_hf.synthesis.questions import Absence, Evidence, choose, flaw, known_kinds, load_templates, pose
+from mmprolong_hf.synthesis.schema import NOT_ANSWERABLE, TASKS
 
 HEADING = Evidence(3, (0.1, 0.1, 0.4, 0.2), "7", "Layout")
 
@@ -23,6 +24,25 @@ def test_every_kind_has_a_task_and_several_wordings_with_the_same_gaps(kind):
     gaps = [{name for _, name, _, _ in Formatter().parse(w) if name} for w in template["wordings"]]
     required = set.union(*gaps) - {"page"}
     assert all(required <= g for g in gaps), gaps
+    assert all(template.get("anchor", "") in w for w in template["wordings"])
+
+
+def test_a_question_carries_its_quotes_place_teacher_and_arithmetic():
+    entries = [Evidence(2, (0.1, 0.1, 0.2, 0.2), "12.5", "Table"), Evidence(2, (0.1, 0.2, 0.2, 0.3), "7", "Table")]
+    slots = {"table": "Table 3", "column": "Height"}
+    posed = pose("table-sum", "19.5", entries, seed="0", segment=(1, 8), expression="12.5 + 7", **slots)
+    assert posed.question.evidence_quotes == ("12.5", "7")
+    assert posed.question.anchor == "Table 3"
+    assert posed.question.expression == "12.5 + 7"
+    assert posed.question.teacher == f"extractive@{__version__}"
+
+
+def test_what_must_be_absent_stays_with_the_candidate():
+    absent = [Absence("3.7")]
+    posed = pose("title-of-number-absent", NOT_ANSWERABLE, [HEADING], seed="0", segment=(1, 8), absent=absent, number="section 3.7")  # fmt: skip
+    assert posed.absent == (Absence("3.7", ()),)
+    assert posed.question.anchor == ""
+    assert candidate("A").absent == ()
 
 
 def test_wordings_vary_between_facts_and_never_within_one():

@@ -1,55 +1,56 @@
 """A thin datasets builder over the synthesis pipeline: features, splits, wiring."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import datasets
 
 from mmprolong_hf.synthesis.output import read_rows
 from mmprolong_hf.synthesis.pipeline import build_dataset
-from mmprolong_hf.synthesis.schema import DOCUMENT_FEATURES, FLAT_FEATURES
+from mmprolong_hf.synthesis.plan import folder_plan, load_plan
+from mmprolong_hf.synthesis.schema import DOCUMENT_FEATURES, ELEMENT_FEATURES, FLAT_FEATURES, REJECTED_FEATURES
+
+# Config -> folder of the built set, features
+CONFIGS = {
+    "default": ("data", DOCUMENT_FEATURES),
+    "questions": ("questions", FLAT_FEATURES),
+    "rejected": ("rejected", REJECTED_FEATURES),
+    "elements": ("elements", ELEMENT_FEATURES),
+}
 
 
 @dataclass
 class LongDocQAConfig(datasets.BuilderConfig):
     """
     Args:
-        pdf_folder (`str`): The PDFs.
-        questions_per_document (`int`, *optional*, defaults to `16`): As in `build_dataset`.
-        seed (`int`, *optional*, defaults to `0`): As in `build_dataset`.
-        test_fraction (`float`, *optional*, defaults to `0.0`): As in `build_dataset`.
-        num_proc (`int`, *optional*, defaults to `2`): As in `build_dataset`.
+        source (`str`): A folder of PDFs, or the YAML file of a plan.
+        changes (`dict`, *optional*): Keys of the plan that are set otherwise, e.g. `{"pool.min_pages": 32}`.
     """
 
-    pdf_folder: str = ""
-    questions_per_document: int = 16
-    seed: int = 0
-    test_fraction: float = 0.0
-    num_proc: int = 2
+    source: str = ""
+    changes: dict = field(default_factory=dict)
 
 
 class LongDocQA(datasets.GeneratorBasedBuilder):
-    """Builds the set from `pdf_folder` and yields its rows: documents, or questions alone."""
+    """Builds the set and yields its rows: documents, questions alone, rejected questions, or elements of pages."""
 
     BUILDER_CONFIG_CLASS = LongDocQAConfig
-    BUILDER_CONFIGS = [LongDocQAConfig(name="default"), LongDocQAConfig(name="questions")]  # noqa: RUF012 (datasets reads a list)
+    BUILDER_CONFIGS = [LongDocQAConfig(name=name) for name in CONFIGS]  # noqa: RUF012 (datasets reads a list)
     DEFAULT_CONFIG_NAME = "default"
 
     def _info(self) -> datasets.DatasetInfo:
-        return datasets.DatasetInfo(features=FLAT_FEATURES if self.config.name == "questions" else DOCUMENT_FEATURES)
+        return datasets.DatasetInfo(features=CONFIGS[self.config.name][1])
 
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
         folder = Path(self.cache_dir) / "built"
-        report = build_dataset(
-            self.config.pdf_folder,
-            folder,
-            questions_per_document=self.config.questions_per_document,
-            seed=self.config.seed,
-            test_fraction=self.config.test_fraction,
-            num_proc=self.config.num_proc,
-        )
-        return [datasets.SplitGenerator(split, {"folder": folder, "split": split}) for split in report.rows]
+        changes = {**self.config.changes, "output": str(folder)}
+        if self.config.name == "elements":
+            changes["pages.elements"] = True
+        read = load_plan if self.config.source.endswith((".yaml", ".yml")) else folder_plan
+        report = build_dataset(read(self.config.source, changes))
+        part = CONFIGS[self.config.name][0]
+        splits = [split for split in report.rows if any((folder / part).glob(f"{split}-*.parquet"))]
+        return [datasets.SplitGenerator(split, {"folder": folder, "split": split}) for split in splits]
 
     def _generate_examples(self, folder: Path, split: str):
-        part = "questions" if self.config.name == "questions" else "data"
-        yield from enumerate(read_rows(folder, split, part=part))
+        yield from enumerate(read_rows(folder, split, part=CONFIGS[self.config.name][0]))

@@ -10,31 +10,67 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 @app.command()
 def build(
-    pdfs: Annotated[Path, typer.Argument(help="Folder of PDFs, searched with its sub-folders.")],
-    output: Annotated[Path, typer.Argument(help="Dataset folder to write.")],
-    dpi: Annotated[int, typer.Option(help="Resolution of the page images.")] = 144,
-    questions_per_document: Annotated[int, typer.Option(help="Most questions asked about one document.")] = 16,
-    min_pages: Annotated[int, typer.Option(help="Documents with fewer pages are rejected.")] = 1,
-    max_pages: Annotated[int, typer.Option(help="Documents with more pages are rejected.")] = 200,
-    test_fraction: Annotated[float, typer.Option(help="Share of documents kept for the test split.")] = 0.0,
-    num_proc: Annotated[int, typer.Option(help="Documents read at the same time.")] = 2,
-    seed: Annotated[int, typer.Option(help="The same seed asks the same questions.")] = 0,
+    source: Annotated[
+        Path, typer.Argument(help="A plan (recipes/build/*.yaml), or a folder of PDFs, searched with its sub-folders.")
+    ],
+    output: Annotated[
+        Path | None, typer.Argument(help="Dataset folder to write; a plan names its own if it is not given.")
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE of the plan, e.g. --set pool.min_pages=32; may be given several times."),
+    ] = None,
+    max_usd: Annotated[
+        float | None, typer.Option("--max_usd", help="The models may cost so much; then the build stops cleanly.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry_run", help="Read a few documents and show what the whole would take; write nothing.")
+    ] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="Show how far the build is and what failed, also while it runs.")
+    ] = False,
+    batch_export: Annotated[
+        Path | None, typer.Option("--batch_export", help="Write the models' requests to batch files here, send none.")
+    ] = None,
+    batch_import: Annotated[
+        list[Path] | None, typer.Option("--batch_import", help="Read the result file of a batch; may be given several times.")
+    ] = None,
 ) -> None:
-    """Make a question-answer dataset from a folder of PDFs, with questions that the PDFs' own structure answers exactly."""
-    from mmprolong_hf.synthesis.pipeline import build_dataset
+    """
+    Make a question-answer dataset from PDFs.
 
-    report = build_dataset(
-        pdfs,
-        output,
-        dpi=dpi,
-        questions_per_document=questions_per_document,
-        min_pages=min_pages,
-        max_pages=max_pages,
-        test_fraction=test_fraction,
-        num_proc=num_proc,
-        seed=seed,
-    )
-    typer.echo(str(report))
+    With a folder, the questions are those that the PDFs' own structure answers exactly; with a plan, whatever it says. A build
+    that was stopped goes on when the same command is given again.
+    """
+    from mmprolong_hf.synthesis.cost import estimate_build
+    from mmprolong_hf.synthesis.endpoint import BudgetSpent, EndpointRefused, Pending
+    from mmprolong_hf.synthesis.pipeline import build_dataset
+    from mmprolong_hf.synthesis.plan import folder_plan, load_plan, parse_changes
+    from mmprolong_hf.synthesis.status import import_results, show_status
+
+    changes = parse_changes(change or [])
+    if output is not None:
+        changes["output"] = str(output)
+    if max_usd is not None:
+        changes["max_usd"] = max_usd
+    plan = load_plan(source, changes) if source.suffix in (".yaml", ".yml") else folder_plan(source, changes)
+    if status:
+        typer.echo(show_status(plan))
+        return
+    if dry_run:
+        typer.echo(str(estimate_build(plan)))
+        return
+    if batch_import:
+        typer.echo(import_results(plan, batch_import))
+    try:
+        typer.echo(str(build_dataset(plan, export=batch_export)))
+    except (BudgetSpent, EndpointRefused) as error:
+        raise ValueError(f"{error}. What is done is kept; the same command goes on") from error
+    except Pending as pending:
+        typer.echo(
+            f"{pending}. Upload the files in {batch_export} to the provider's batch API, then give the same command with "
+            "--batch_import RESULTS.jsonl"
+        )
 
 
 @app.command()

@@ -149,7 +149,7 @@ def parse_recipe(argv: Sequence[str]) -> tuple[DataArguments, MMProLongConfig, M
 
 def _find_template(template: str, recipe: str | None) -> str:
     # A recipe of the repository names its template from the repository's root, wherever it is launched from.
-    folders = [Path(), *(Path(recipe).resolve().parents[:2] if recipe is not None else ())]
+    folders = [Path(), *(Path(recipe).resolve().parents[:3] if recipe is not None else ())]
     for folder in folders:
         if (folder / template).is_file():
             return str(folder / template)

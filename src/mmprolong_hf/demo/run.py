@@ -23,7 +23,11 @@ from mmprolong_hf.evaluation.haystack import context_length
 from mmprolong_hf.evaluation.needle import run_needle
 from mmprolong_hf.evaluation.questions import evaluate_questions
 from mmprolong_hf.evaluation.scoring import exact_match
+from mmprolong_hf.synthesis.mixture import MixtureOptions
+from mmprolong_hf.synthesis.options import QuestionOptions
 from mmprolong_hf.synthesis.pipeline import build_dataset
+from mmprolong_hf.synthesis.plan import BuildPlan, folder_plan
+from mmprolong_hf.synthesis.pool.options import PoolOptions
 from mmprolong_hf.synthesis.preview import draw_question
 
 FOLDER = Path("demo")
@@ -43,16 +47,21 @@ def prepare(folder: Path = FOLDER) -> None:
     with PartialState().main_process_first():
         if not (folder / "cards" / "README.md").exists():
             write_cards(folder / "pdfs" / "cards", num_documents=NUM_CARDS)
-            # A card is a page with one letter: nearly empty by any rule for real documents.
-            build_dataset(
-                folder / "pdfs" / "cards",
-                folder / "cards",
-                kinds=["section-title-on-page"],
-                min_characters=0,
-                test_fraction=0.06,
-            )
+            build_dataset(_cards_plan(folder))
         if not (folder / "model" / "config.json").exists():
             make_tiny_model(folder / "model")
+
+
+def _cards_plan(folder: Path) -> BuildPlan:
+    """A card is a page with one letter: nearly empty, and like its neighbours, by any rule for real documents."""
+    return BuildPlan(
+        pdfs=str(folder / "pdfs" / "cards"),
+        output=str(folder / "cards"),
+        test_fraction=0.06,
+        pool=PoolOptions(min_pages=1, min_characters=0, max_repeated_pages=None, near_duplicates=None),
+        questions=QuestionOptions(per_task={"extract-single": 32}, kinds=("section-title-on-page",)),
+        mixture=MixtureOptions(shares={"extract-single": 1.0}),
+    )
 
 
 def run_demo(folder: Path, pdfs: Path | None = None) -> None:
@@ -76,7 +85,8 @@ def run_demo(folder: Path, pdfs: Path | None = None) -> None:
         prepare(folder)
         if pdfs is None:
             write_reports(folder / "pdfs" / "reports", count=NUM_REPORTS)
-        report = build_dataset(pdfs or folder / "pdfs" / "reports", folder / "documents", test_fraction=0.2)
+        changes = {"output": str(folder / "documents"), "test_fraction": 0.2}
+        report = build_dataset(folder_plan(pdfs or folder / "pdfs" / "reports", changes))
         print(report)
         made[f"{folder}/documents"] = "dataset of the documents: load_dataset reads it"
         made[f"{folder}/cards"] = "dataset of the cards that the tiny model learns from"

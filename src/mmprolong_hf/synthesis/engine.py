@@ -153,6 +153,14 @@ class Stage:
                 found[index] = json.loads(line)
         return found
 
+    def found(self) -> Iterator[dict]:
+        """The outcomes so far, in no order."""
+        for path in self.folder.glob("outcomes/*.jsonl"):
+            yield from map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        for path in self.folder.glob("parts/*/*.json"):
+            if not (self.folder / "outcomes" / f"{path.parent.name}.jsonl").exists():
+                yield json.loads(path.read_text(encoding="utf-8"))
+
     def part(self, index: int) -> Path:
         """Where the files of an item are, e.g. its row: `part(index)` is a path without suffix."""
         num_shards = self._frozen()["num_shards"]
@@ -211,7 +219,7 @@ class Stage:
     def _progress(self, total: int, label: str, unit: str) -> Iterator[None]:
         """A bar that counts outcomes on disk: it sees the work of other machines too."""
         stop = threading.Event()
-        pause = max(0.2, total / 50_000)  # seconds; looking costs more the more there is
+        pause = max(1.0, total / 50_000)  # seconds; looking costs more the more there is
         first = self.progress()[0]
         with tqdm(total=total, initial=first, desc=label, unit=unit, smoothing=0.05) as bar:
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import cache
 
 from .elements import Box, Line, union
 from .text import clean
@@ -36,39 +37,55 @@ def read_lines(blocks: list[dict], place: Callable[[tuple], Box]) -> tuple[Line,
     """
     lines = []
     for block in blocks:
-        group = []
-        for index, line in enumerate(block["lines"]):
-            for span in line["spans"]:
-                if not span["text"].strip():
-                    continue
-                if group and not _same_line(group[-1], (index, span)):
-                    lines.append(_line(group, block["number"], place))
-                    group = []
-                group.append((index, span))
-        if group:
-            lines.append(_line(group, block["number"], place))
+        pieces = []  # the spans of each of MuPDF's lines that make one of ours
+        for line in block["lines"]:
+            spans = [span for span in line["spans"] if span["text"].strip()]
+            if not spans:
+                continue
+            if pieces and not _same_line(pieces[-1][-1], spans[0]):
+                lines.append(_line(pieces, block["number"], place))
+                pieces = []
+            pieces.append(spans)
+        if pieces:
+            lines.append(_line(pieces, block["number"], place))
     return tuple(line for line in lines if line.text)
 
 
-def _same_line(left: tuple[int, dict], right: tuple[int, dict]) -> bool:
-    (i, first), (j, second) = left, right
-    if i == j:
-        return True
-    a, b = first["bbox"], second["bbox"]
+def _same_line(left: dict, right: dict) -> bool:
+    a, b = left["bbox"], right["bbox"]
     overlap = min(a[3], b[3]) - max(a[1], b[1])
-    size = first["size"]
+    size = left["size"]
     return overlap > 0.6 * min(a[3] - a[1], b[3] - b[1]) and -size < b[0] - a[2] < WIDE_GAP * size
 
 
-def _line(group: list[tuple[int, dict]], block: int, place) -> Line:
-    text = ""
-    for k, (index, span) in enumerate(group):
-        before = group[k - 1]
-        if k and (index != before[0] or span["bbox"][0] - before[1]["bbox"][2] > 0.2 * span["size"]):
-            text += " "
-        text += "^" + span["text"] if span["flags"] & SUPERSCRIPT else span["text"]
-    spans = [span for _, span in group]
-    longest = max(spans, key=lambda span: len(span["text"].strip()))
-    bold = sum(len(s["text"]) for s in spans if _BOLD.search(s["font"])) > 0.5 * sum(len(s["text"]) for s in spans)
-    box = place(union([s["bbox"] for s in spans]))
-    return Line(clean(text), box, round(longest["size"], 1), bold, longest["font"], block)
+def _line(pieces: list[list[dict]], block: int, place) -> Line:
+    """One line of its spans; a TeX document has a span for each word, so this loop is most of the work on a page."""
+    texts, boxes = [], []
+    total = bold = most = 0
+    longest = None
+    for spans in pieces:
+        before = None
+        for span in spans:
+            text, box, size = span["text"], span["bbox"], span["size"]
+            if before is None:
+                if texts:
+                    texts.append(" ")
+            elif box[0] - before > 0.2 * size:
+                texts.append(" ")
+            before = box[2]
+            if span["flags"] & SUPERSCRIPT:
+                texts.append("^")
+            texts.append(text)
+            boxes.append(box)
+            total += len(text)
+            if _is_bold(span["font"]):
+                bold += len(text)
+            if len(text.strip()) > most:
+                most, longest = len(text.strip()), span
+    box = place(union(boxes))
+    return Line(clean("".join(texts)), box, round(longest["size"], 1), bold > 0.5 * total, longest["font"], block)
+
+
+@cache
+def _is_bold(font: str) -> bool:
+    return bool(_BOLD.search(font))

@@ -1,7 +1,8 @@
 """Writes a dataset folder that `load_dataset` and streaming read: Parquet shards and a card."""
 
 import hashlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from string import Template
 
@@ -10,49 +11,123 @@ import pyarrow.parquet as pq
 
 from .schema import DOCUMENT_FEATURES, FLAT_FEATURES
 
+ROW = ".row.parquet"  # how the file of one document's row is called while a build is under way
 ROW_GROUP_BYTES = 90 * 2**20  # the Hub's viewer reads whole row groups; datasets itself aims below 100 MB
 SHARD_BYTES = 500 * 2**20
+# Folder -> name of its config and what a row of it is
+CONFIGS = {
+    "data": ("default", "One row is one document with all its pages and questions"),
+    "questions": ("questions", "One row is one question, without images"),
+    "rejected": ("rejected", "One row is one question that failed a check, with the reason"),
+    "elements": ("elements", "One row is one piece of a page, in reading order"),
+}
 CARD = Path(__file__).parent / "templates" / "dataset_card.md"
 
 
-def write_row(row: dict, path: Path) -> None:
+def write_table(rows: list[dict], schema: pa.Schema, path: Path) -> None:
     """
-    Write one document as a Parquet file of its own.
+    Write rows as a Parquet file that is there whole or not at all.
 
     Args:
-        row (`dict`): A row of `schema.DOCUMENT_FEATURES`.
+        rows (`list[dict]`): At least one.
+        schema (`pa.Schema`): Of the file.
         path (`Path`): The file.
     """
-    pq.write_table(pa.Table.from_pylist([row], schema=DOCUMENT_FEATURES.arrow_schema), path, compression="zstd")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), partial, compression="zstd")
+    partial.replace(path)
 
 
-def write_split(files: list[Path], folder: Path, split: str) -> None:
+class ShardWriter:
     """
-    Join the documents of a split into shards, and write its questions without images beside them.
+    Writes rows into numbered Parquet files of a split, in row groups of limited size.
 
     Args:
-        files (`list[Path]`): One-row files of [`write_row`], in the order wanted.
-        folder (`Path`): Of the dataset; gets `data/` and `questions/`.
-        split (`str`): `"train"` or `"test"`.
+        folder (`Path`): Of one config, e.g. `data/`.
+        split (`str`): Begins the names of the files.
+        schema (`pa.Schema`): Of the rows.
+
+    Example:
+
+    ```python
+    with ShardWriter(folder / "data", "train", DOCUMENT_FEATURES.arrow_schema) as writer:
+        writer.write(table)
+    ```
     """
-    shards = list(_shards(files))
-    for number, shard in enumerate(shards):
-        path = folder / "data" / f"{split}-{number:05d}-of-{len(shards):05d}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with pq.ParquetWriter(
-            path, DOCUMENT_FEATURES.arrow_schema, compression="zstd", write_page_index=True
-        ) as writer:
-            for group in _groups(shard):
-                writer.write_table(pa.concat_tables([pq.read_table(file) for file in group]).combine_chunks())
-    rows = [
-        {"doc_id": row["doc_id"], "source": row["source"], "num_pages": row["num_pages"], **question}
-        for file in files
-        for row in pq.read_table(file, columns=["doc_id", "source", "num_pages", "questions"]).to_pylist()
-        for question in row["questions"]
-    ]
-    path = folder / "questions" / f"{split}-00000-of-00001.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=FLAT_FEATURES.arrow_schema), path, compression="zstd")
+
+    def __init__(self, folder: Path, split: str, schema: pa.Schema):
+        self.folder, self.split, self.schema = folder, split, schema
+        self._paths: list[Path] = []
+        self._group: list[pa.Table] = []
+        self._group_bytes = self._shard_bytes = self.num_rows = 0
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, kind, *exception) -> None:
+        self._end_shard()
+        if kind is None:
+            for number, path in enumerate(self._paths):
+                path.rename(self.folder / f"{self.split}-{number:05d}-of-{len(self._paths):05d}.parquet")
+
+    def write(self, rows: pa.Table) -> None:
+        """
+        Add rows; they stay in one row group.
+
+        Args:
+            rows (`pa.Table`): Of the schema.
+        """
+        size = rows.nbytes
+        if self._group and self._group_bytes + size > ROW_GROUP_BYTES:
+            self._end_group()
+        if self._shard_bytes and self._shard_bytes + self._group_bytes + size > SHARD_BYTES:
+            self._end_shard()
+        self._group.append(rows)
+        self._group_bytes += size
+        self.num_rows += rows.num_rows
+
+    def _end_group(self) -> None:
+        if not self._group:
+            return
+        if self._writer is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._paths.append(self.folder / f"{self.split}-{len(self._paths):05d}.tmp")
+            self._writer = pq.ParquetWriter(self._paths[-1], self.schema, compression="zstd", write_page_index=True)
+        self._writer.write_table(pa.concat_tables(self._group).combine_chunks())
+        self._shard_bytes += self._group_bytes
+        self._group, self._group_bytes = [], 0
+
+    def _end_shard(self) -> None:
+        self._end_group()
+        if self._writer is not None:
+            self._writer.close()
+        self._writer, self._shard_bytes = None, 0
+
+
+def write_documents(tables: Iterable[pa.Table], folder: Path, split: str) -> int:
+    """
+    Write documents into `data/` and their questions, without images, into `questions/`.
+
+    Args:
+        tables (`Iterable[pa.Table]`): Of `schema.DOCUMENT_FEATURES`, each a document or a few.
+        folder (`Path`): Of the dataset.
+        split (`str`): `"train"` or `"test"`.
+
+    Returns:
+        `int`: How many documents there were.
+    """
+    flat = FLAT_FEATURES.arrow_schema
+    with (
+        ShardWriter(folder / "data", split, DOCUMENT_FEATURES.arrow_schema) as documents,
+        ShardWriter(folder / "questions", split, flat) as questions,
+    ):
+        for table in tables:
+            documents.write(table)
+            rows = table.select(["doc_id", "source", "num_pages", "questions"]).to_pylist()
+            asked = [{**row, **question} for row in rows for question in row.pop("questions")]
+            questions.write(pa.Table.from_pylist(asked, schema=flat))
+    return documents.num_rows
 
 
 def read_rows(folder: str | Path, split: str, *, part: str = "data") -> Iterator[dict]:
@@ -69,7 +144,7 @@ def read_rows(folder: str | Path, split: str, *, part: str = "data") -> Iterator
             yield from batch.to_pylist()
 
 
-def write_card(folder: Path, splits: list[str], facts: dict[str, str]) -> None:
+def write_card(folder: Path, facts: dict[str, str]) -> None:
     """
     Write README.md: the YAML that `load_dataset` reads, and how the set was built.
 
@@ -77,17 +152,23 @@ def write_card(folder: Path, splits: list[str], facts: dict[str, str]) -> None:
     folder's name and its YAML alone, and would show a rebuilt folder, or another of the same name, as it was before.
 
     Args:
-        folder (`Path`): Of the dataset.
-        splits (`list[str]`): Splits that were written.
+        folder (`Path`): Of the dataset; every folder of `CONFIGS` in it becomes a config.
         facts (`dict[str, str]`): What the card leaves open, by name.
     """
-    text = Template(CARD.read_text(encoding="utf-8")).substitute(
-        data_files=_data_files("data", splits),
-        question_files=_data_files("questions", splits),
-        fingerprint=_fingerprint(folder),
-        **facts,
-    )
+    text = Template(CARD.read_text(encoding="utf-8")).substitute(configs=_configs(folder), **facts)
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _configs(folder: Path) -> str:
+    """The card's YAML for the configs that were written."""
+    build, lines = _fingerprint(folder), []
+    for part, (name, description) in CONFIGS.items():
+        splits = sorted({path.name.split("-")[0] for path in (folder / part).glob("*.parquet")}, reverse=True)
+        if splits:
+            lines += [f"- config_name: {name}", *(["  default: true"] if name == "default" else [])]
+            lines += [f"  description: {description} (build {build})", "  data_files:"]
+            lines += [f"  - split: {split}\n    path: {part}/{split}-*.parquet" for split in splits]
+    return "\n".join(lines)
 
 
 def _fingerprint(folder: Path) -> str:
@@ -97,29 +178,3 @@ def _fingerprint(folder: Path) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:12]
-
-
-def _data_files(part: str, splits: list[str]) -> str:
-    return "\n".join(f"  - split: {split}\n    path: {part}/{split}-*.parquet" for split in splits)
-
-
-def _shards(files: list[Path]) -> Iterator[list[Path]]:
-    yield from _by_bytes(files, SHARD_BYTES)
-
-
-def _groups(files: list[Path]) -> Iterator[list[Path]]:
-    yield from _by_bytes(files, ROW_GROUP_BYTES)
-
-
-def _by_bytes(files: list[Path], limit: int) -> Iterator[list[Path]]:
-    """Runs of one-row files whose rows stay below the limit together, before compression."""
-    run, size = [], 0
-    for file in files:
-        more = pq.read_metadata(file).row_group(0).total_byte_size
-        if run and size + more > limit:
-            yield run
-            run, size = [], 0
-        run.append(file)
-        size += more
-    if run:
-        yield run

@@ -5,25 +5,26 @@ The only file that imports PyMuPDF (AGPL-3.0): it is needed to build a dataset, 
 thread-safe; call this from processes, never from threads.
 """
 
-import io
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pymupdf
 from PIL import Image
+from pymupdf import mupdf
 
 from ..lengths import MAX_ASPECT_RATIO
-from .elements import Box, Grid, Line, OutlineEntry, Page, Source, Word
+from .elements import Box, Grid, OutlineEntry, Page, Source, Word, union
+from .images import encode_image
 from .lines import read_lines
 from .rejected import RejectedDocument
-from .ruling import ruled_areas
-from .text import clean, join_lines
+from .ruling import read_cell, ruled_cells
+from .text import clean
 
 POINTS_PER_INCH = 72
 MAX_SIDE = 16_384  # pixels; JPEG itself ends at 65,535
-JPEG_QUALITY = 85
 # Ligatures are split and text outside the page is dropped by MuPDF; images would be copied into the answer.
 _TEXT_FLAGS = (
     (pymupdf.TEXTFLAGS_DICT | pymupdf.TEXT_MEDIABOX_CLIP)
@@ -33,12 +34,8 @@ _TEXT_FLAGS = (
 # PyMuPDF turns some of MuPDF's own exceptions into RuntimeError and lets others through
 _ENGINE_ERRORS = (RuntimeError, pymupdf.mupdf.FzErrorBase)
 _TRAILER = 2048  # bytes at the end in which every whole PDF says where its table of objects is
-_PATH_OPERATORS = re.compile(rb"(?<=\s)(?:re|l)\s")
-_PATHS_OF_A_TABLE = 8  # fewer drawn lines cannot rule two rows and two columns
-_CAPTION_HINT = re.compile(r"^(?:table|figure|fig\.|tab\.|表|图|圖)\s*\S*\d", re.IGNORECASE)
 _TABLE_HINT = re.compile(r"^(?:table|tab\.|表)\s*\S*\d", re.IGNORECASE)
 
-pymupdf.no_recommend_layout()  # else find_tables advertises a package on the standard output
 pymupdf.TOOLS.mupdf_display_errors(False)
 pymupdf.TOOLS.mupdf_display_warnings(False)
 
@@ -127,6 +124,8 @@ def read_pdf(
     max_pages: int = 200,
     max_pixels: int = 40_000_000,
     min_characters: int = 50,
+    image_format: str = "jpeg",
+    images: bool = True,
 ) -> Source:
     """
     Read a whole PDF: every page rendered, with its text, lines and ruled tables.
@@ -139,28 +138,37 @@ def read_pdf(
         max_pixels (`int`, *optional*, defaults to `40_000_000`): A larger page image is rejected before it is rendered.
         min_characters (`int`, *optional*, defaults to `50`): Mean number of characters on a page below which the
             document is rejected as nearly empty (or as a scan, which needs a layer of text first).
+        image_format (`str`, *optional*, defaults to `"jpeg"`): One of `images.IMAGE_FORMATS`.
+        images (`bool`, *optional*, defaults to `True`): Whether to render the pages. Without, `Page.image` is empty, and
+            everything else is the same: the compact form of a set needs only sizes and text.
 
     Raises:
         RejectedDocument: as [`open_pdf`], and page_too_large, nearly_empty, unreadable.
+        ValueError: for an unknown `image_format`.
     """
     with open_pdf(path, min_pages=min_pages, max_pages=max_pages) as document:
         try:
-            sizes = [
-                image_size((page.rect.width, page.rect.height), dpi=dpi, max_pixels=max_pixels, number=page.number + 1)
-                for page in document
-            ]
-            texts = [page.get_textpage(flags=_TEXT_FLAGS) for page in document]
-            lines = [read_lines(text.extractDICT()["blocks"], _placer(page)) for page, text in zip(document, texts)]
-            mean = sum(len(line.text) for page in lines for line in page) / len(lines)
-            if mean < min_characters:
+            pages, characters = [], 0
+            for page in document:
+                image_size(
+                    (page.rect.width, page.rect.height), dpi=dpi, max_pixels=max_pixels, number=page.number + 1
+                )
+                displaylist = page.get_displaylist()  # the page's program is run once, for text, drawings and image
+                read = _read_page(page, displaylist, dpi)
+                characters += sum(len(line.text) for line in read.lines)
+                # a scan is not rendered page by page only to be rejected in the end
+                if images and characters >= min_characters * (page.number + 1):
+                    read = replace(read, image=_encode(_render(page, displaylist, dpi), image_format))
+                pages.append(read)
+            if characters < min_characters * len(pages):
                 raise RejectedDocument(
                     "nearly_empty",
-                    f"its pages hold {mean:.0f} characters on average; expected min_characters={min_characters}",
+                    f"its pages hold {characters / len(pages):.0f} characters on average; expected "
+                    f"min_characters={min_characters}",
                 )
-            pages = tuple(
-                _read_page(page, text, page_lines, size, dpi)
-                for page, text, page_lines, size in zip(document, texts, lines, sizes)
-            )
+            for k, read in enumerate(pages):
+                if images and not read.image:
+                    pages[k] = replace(read, image=render_page(document, k + 1, dpi=dpi, image_format=image_format))
         except _ENGINE_ERRORS as error:
             raise RejectedDocument("unreadable", f"a page cannot be read ({error}); expected an intact PDF") from error
         outline = tuple(
@@ -169,83 +177,125 @@ def read_pdf(
             if 1 <= page <= len(pages)
         )
         title = clean(document.metadata.get("title") or "")
-    return Source(title, f"pymupdf {pymupdf.__version__}", outline, pages)
+    return Source(title, f"pymupdf {pymupdf.__version__}", outline, tuple(pages))
 
 
-def _read_page(page, text, lines: tuple[Line, ...], size: tuple[int, int], dpi: int) -> Page:
-    pixmap = page.get_pixmap(dpi=dpi, colorspace=pymupdf.csRGB, alpha=False)
-    width, height = pixmap.width, pixmap.height
-    assert max(abs(width - size[0]), abs(height - size[1])) <= 1, (width, height, size)
-    # Pillow encodes five times faster than MuPDF
-    image = Image.frombuffer("RGB", (width, height), pixmap.samples_mv, "raw", "RGB", 0, 1)
-    encoded = io.BytesIO()
-    image.save(encoded, "JPEG", quality=JPEG_QUALITY)
-    place = _placer(page)
-    table_hint = any(_TABLE_HINT.match(line.text) for line in lines)
-    words, grids, figures, rules = (), (), (), ()
-    if table_hint:
-        words = tuple(Word(clean(w[4]), place(w[:4])) for w in text.extractWORDS() if clean(w[4]))
-    if table_hint or any(_CAPTION_HINT.match(line.text) for line in lines) or _may_be_ruled(page):
-        figures, rules, areas = _drawings(page, place)
-        grids = _grids(page, areas, place)
-    return Page(
-        page.number + 1,
-        width,
-        height,
-        (page.rect.width, page.rect.height),
-        encoded.getvalue(),
-        lines,
-        words,
-        grids,
-        figures,
-        rules,
+def render_page(document: pymupdf.Document, number: int, *, dpi: int, image_format: str = "jpeg") -> bytes:
+    """
+    One page as the same bytes that [`read_pdf`] makes of it.
+
+    Args:
+        document (`pymupdf.Document`): Opened.
+        number (`int`): 1-based.
+        dpi (`int`): Pixels per inch.
+        image_format (`str`, *optional*, defaults to `"jpeg"`): One of `images.IMAGE_FORMATS`.
+    """
+    page = document[number - 1]
+    return _encode(_render(page, page.get_displaylist(), dpi), image_format)
+
+
+def _render(page, displaylist, dpi: int) -> pymupdf.Pixmap:
+    """The pixels of `get_pixmap(dpi=dpi)` on white, in the four bytes a pixel in which Pillow takes them without a copy."""
+    zoom = mupdf.FzMatrix(dpi / POINTS_PER_INCH, 0, 0, dpi / POINTS_PER_INCH, 0, 0)
+    x0, y0, x1, y1 = _pixels(page, dpi)
+    # without separations: pymupdf.Pixmap adds empty ones, and MuPDF then draws other shades of grey
+    pixmap = mupdf.fz_new_pixmap_with_bbox(
+        pymupdf.csRGB.this, mupdf.fz_make_irect(x0, y0, x1, y1), mupdf.FzSeparations(), 1
     )
+    mupdf.fz_clear_pixmap_with_value(pixmap, 255)
+    _run(displaylist, mupdf.fz_new_draw_device(zoom, pixmap), mupdf.FzMatrix())
+    return pymupdf.Pixmap("raw", pixmap)
+
+
+def _encode(pixmap: pymupdf.Pixmap, image_format: str) -> bytes:
+    size = (pixmap.width, pixmap.height)
+    return encode_image(Image.frombuffer("RGBX", size, pixmap.samples_mv, "raw", "RGBX", 0, 1), image_format)
+
+
+def _run(displaylist, device, matrix) -> None:
+    everything = mupdf.FzRect(mupdf.FzRect.Fixed_INFINITE)
+    mupdf.fz_run_display_list(displaylist.this, device, matrix, everything, mupdf.FzCookie())
+    mupdf.fz_close_device(device)
+
+
+def _pixels(page, dpi: int) -> pymupdf.IRect:
+    return (page.rect * pymupdf.Matrix(dpi / POINTS_PER_INCH, dpi / POINTS_PER_INCH)).irect
+
+
+def _read_page(page, displaylist, dpi: int) -> Page:
+    """Everything of a page but its image."""
+    place = _placer(page)
+    text = _text(page, displaylist)
+    lines = read_lines(text.extractDICT()["blocks"], place)
+    words = ()
+    if any(_TABLE_HINT.match(line.text) for line in lines):
+        words = tuple(Word(clean(w[4]), place(w[:4])) for w in text.extractWORDS() if clean(w[4]))
+    figures, horizontal, vertical = _drawings(page, displaylist)
+    grids = tuple(_grid(rows, text.extractWORDS(), place) for rows in ruled_cells(horizontal, vertical))
+    size = _pixels(page, dpi)
+    return Page(
+        number=page.number + 1,
+        width=size.width,
+        height=size.height,
+        points=(page.rect.width, page.rect.height),
+        image=b"",
+        lines=lines,
+        words=words,
+        grids=grids,
+        figures=tuple(place(box) for box in figures),
+        rules=tuple(place(box) for box in horizontal if box[2] - box[0] > 20),
+    )
+
+
+def _text(page, displaylist) -> pymupdf.TextPage:
+    """The text of the unrotated page: of a rotated one MuPDF finds no lines."""
+    if page.rotation:
+        return page.get_textpage(flags=_TEXT_FLAGS)
+    return pymupdf.TextPage(displaylist.get_textpage(flags=_TEXT_FLAGS))
 
 
 def _placer(page) -> Callable[[tuple], Box]:
     """From MuPDF's boxes, which are those of the unrotated page, to fractions of the image, which is rotated."""
-    a, b, c, d, e, f = page.rotation_matrix
     width, height = page.rect.width, page.rect.height
+    a, b, c, d, e, f = page.rotation_matrix
+    is_turned = page.rotation != 0
 
     def place(box) -> Box:
         x0, y0, x1, y1 = box
-        xs = sorted(((a * x0 + c * y0 + e) / width, (a * x1 + c * y1 + e) / width))
-        ys = sorted(((b * x0 + d * y0 + f) / height, (b * x1 + d * y1 + f) / height))
-        return tuple(min(1.0, max(0.0, round(v, 5))) for v in (xs[0], ys[0], xs[1], ys[1]))
+        if is_turned:
+            x0, y0, x1, y1 = a * x0 + c * y0 + e, b * x0 + d * y0 + f, a * x1 + c * y1 + e, b * x1 + d * y1 + f
+            x0, x1 = (x1, x0) if x1 < x0 else (x0, x1)
+            y0, y1 = (y1, y0) if y1 < y0 else (y0, y1)
+        return _inside(x0 / width), _inside(y0 / height), _inside(x1 / width), _inside(y1 / height)
 
     return place
 
 
-def _may_be_ruled(page) -> bool:
-    """A cheap look at the page's program: listing its drawings costs as much as reading its text."""
-    return len(_PATH_OPERATORS.findall(page.read_contents())) >= _PATHS_OF_A_TABLE
+def _inside(part: float) -> float:
+    part = round(part, 5)
+    return 0.0 if part < 0.0 else 1.0 if part > 1.0 else part
 
 
-def _drawings(page, place) -> tuple[tuple[Box, ...], tuple[Box, ...], list[tuple]]:
-    """Boxes of pictures and of horizontal lines, and where both directions of lines make a table."""
+def _drawings(page, displaylist) -> tuple[list[tuple], list[tuple], list[tuple]]:
+    """Boxes of pictures, of horizontal and of vertical lines, in points of the unrotated page."""
+    boxes = []
+    device = pymupdf.JM_new_bbox_device(boxes, False)  # what Page.get_bboxlog runs, which lists every piece of text too
+    device.use_virtual_fill_text(False)
+    device.use_virtual_stroke_text(False)
+    device.use_virtual_ignore_text(False)
+    _run(displaylist, device, mupdf.FzMatrix(*page.derotation_matrix))
     figures, horizontal, vertical = [], [], []
-    for kind, (x0, y0, x1, y1) in page.get_bboxlog():
+    for kind, (x0, y0, x1, y1) in boxes:
         if "path" in kind and y1 - y0 < 3 and x1 - x0 > 8:
             horizontal.append((x0, y0, x1, y1))
         elif "path" in kind and x1 - x0 < 3 and y1 - y0 > 8:
             vertical.append((x0, y0, x1, y1))
-        elif min(x1 - x0, y1 - y0) > 30 and kind.split("-")[-1] in ("image", "path", "shade"):
-            figures.append(place((x0, y0, x1, y1)))
-    rules = tuple(place(box) for box in horizontal if box[2] - box[0] > 20)
-    return tuple(figures), rules, ruled_areas(horizontal, vertical)
+        elif min(x1 - x0, y1 - y0) > 30:
+            figures.append((x0, y0, x1, y1))
+    return figures, horizontal, vertical
 
 
-def _grids(page, areas: list[tuple], place) -> tuple[Grid, ...]:
-    grids = []
-    for area in areas:
-        # lines_strict ignores filled boxes, which are code listings and coloured heads; use_layout would load a network
-        found = page.find_tables(clip=area, strategy="lines_strict", use_layout=False)
-        for table in found.tables:
-            text = tuple(tuple(None if c is None else _cell(c) for c in row) for row in table.extract())
-            boxes = tuple(tuple(None if c is None else place(c) for c in row.cells) for row in table.rows)
-            grids.append(Grid(place(table.bbox), text, boxes))
-    return tuple(grids)
-
-
-def _cell(text: str) -> str:
-    return join_lines([clean(line) for line in text.split("\n")])
+def _grid(rows: list[list[tuple | None]], words: list[tuple], place) -> Grid:
+    boxes = tuple(tuple(None if c is None else place(c) for c in row) for row in rows)
+    cells = tuple(tuple(None if c is None else read_cell(c, words) for c in row) for row in rows)
+    return Grid(union([c for row in boxes for c in row if c is not None]), cells, boxes)

@@ -1,112 +1,162 @@
-"""A folder of PDFs in, a dataset folder out."""
+"""A plan in, a dataset folder out, through stages that can be killed and run again."""
 
-import hashlib
+import fcntl
 import json
 import shutil
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from tqdm.auto import tqdm
+import pyarrow.parquet as pq
 
-from .document import BuildOptions, build_document
-from .output import write_card, write_row, write_split
-from .rejected import RejectedDocument
-from .report import BuildReport, Built, card_facts
-from .workers import Lost, run_isolated
+from .endpoint.budget import read_bills
+from .engine import Stage
+from .output import ROW
+from .plan import BuildPlan, fingerprint
+from .pool.benchmark_input import benchmark_files, read_questions
+from .pool.contamination import Benchmark
+from .pool.options import PoolOptions
+from .pool.select import Rejection, select, summarise
+from .publish import CHART, BuiltDocument, publish
+from .report import BuildReport
+from .sources import find_pdfs
+from .stages import BuildSettings, ScanSettings, build_shard, scan_shard
 
 REPORT = "build_report.json"
-WRITTEN = {"README.md", REPORT, "data", "questions"}  # all that a build leaves, and so all that a rebuild may replace
+# all that a build leaves, and so all that a rebuild may replace
+WRITTEN = {"README.md", REPORT, CHART, "data", "questions", "rejected", "elements"}
 
 
-def build_dataset(
-    pdf_folder: str | Path,
-    output_folder: str | Path,
-    *,
-    dpi: int = 144,
-    questions_per_document: int = 16,
-    seed: int = 0,
-    test_fraction: float = 0.0,
-    min_pages: int = 1,
-    max_pages: int = 200,
-    max_pixels: int = 40_000_000,
-    min_characters: int = 50,
-    kinds: Iterable[str] | None = None,
-    num_proc: int = 2,
-    time_limit: float = 300.0,
-) -> BuildReport:
+def build_dataset(plan: BuildPlan, *, export: str | Path | None = None) -> BuildReport:
     """
-    Build a question-answer dataset from every PDF under a folder.
+    Build a question-answer dataset from PDFs.
 
-    The same files and options give the same rows, whatever `num_proc`. A document that is rejected, or whose process
-    dies or hangs, is reported by name and reason and stops nothing else. The folder appears under its name only when
-    it is complete; an earlier build there is replaced, any other folder is not touched. Workers are processes that
-    import the calling script: call this under `if __name__ == "__main__":`.
+    The same files and plan give the same rows, wherever and with how many processes it runs, and however often it was killed
+    and started again. A document that is rejected, or whose process dies or hangs, is reported by name and reason and stops
+    nothing else. The folder appears under its name only when it is complete; an earlier build there is replaced, any other
+    folder is not touched. Workers are processes that import the calling script: call this under `if __name__ == "__main__":`.
 
     Args:
-        pdf_folder (`str` or `Path`): Searched with its sub-folders.
-        output_folder (`str` or `Path`): Gets README.md, build_report.json, data/ and questions/.
-        dpi (`int`, *optional*, defaults to `144`): Pixels per inch of the page images.
-        questions_per_document (`int`, *optional*, defaults to `16`): At most so many are kept.
-        seed (`int`, *optional*, defaults to `0`): Of everything that is chosen.
-        test_fraction (`float`, *optional*, defaults to `0.0`): Part of the documents that goes to the test split.
-        min_pages (`int`, *optional*, defaults to `1`): Shorter documents are rejected.
-        max_pages (`int`, *optional*, defaults to `200`): Longer documents are rejected.
-        max_pixels (`int`, *optional*, defaults to `40_000_000`): Documents with a larger page image are rejected.
-        min_characters (`int`, *optional*, defaults to `50`): Mean characters on a page below which a document is rejected.
-        kinds (`Iterable[str]`, *optional*): Only these kinds of question, see `questions.known_kinds`.
-        num_proc (`int`, *optional*, defaults to `2`): Documents at a time.
-        time_limit (`float`, *optional*, defaults to `300.0`): Seconds for one document.
+        plan (`BuildPlan`): What to build from what.
+        export (`str` or `Path`, *optional*): Folder for batch files: what the models would be asked is written there, not sent.
 
     Returns:
         `BuildReport`: Counts, rejections by name, speed; `print` it.
 
     Raises:
-        ValueError: if there is no PDF, if all are rejected, if `output_folder` holds something else, or for a bad option.
+        ValueError: if there is no PDF, if all are rejected, if the output folder holds something else, or another build is at
+            work there.
+        BudgetSpent, EndpointRefused: the models' part stopped; what is answered is kept, and the same call goes on.
+        Pending: requests were exported; import their replies and call again.
     """
     started = time.perf_counter()
-    options = BuildOptions(
-        dpi, questions_per_document, seed, min_pages, max_pages, max_pixels, min_characters,
-        None if kinds is None else tuple(kinds),
-    )  # fmt: skip
-    if not 0.0 <= test_fraction < 1.0:
-        raise ValueError(f"test_fraction is {test_fraction}, expected at least 0 and less than 1")
-    names = find_pdfs(pdf_folder)
-    output, partial = _prepare(Path(pdf_folder), Path(output_folder))
-    report = BuildReport(str(output), options=asdict(options))
-    built = _build_all(Path(pdf_folder), names, partial / "work", options, num_proc, time_limit, report)
-    _write(built, partial, seed, test_fraction, report)
-    report.seconds = round(time.perf_counter() - started, 3)
-    (partial / REPORT).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
-    if output.exists():
-        shutil.rmtree(output)
-    partial.rename(output)
+    output = _check_output(Path(plan.pdfs), Path(plan.output))
+    items = find_pdfs(plan.pdfs)
+    report = BuildReport(str(output), plan=_plain(plan))
+    with _lock(plan.work_folder):
+        kept, rejected, benchmark = _select(plan, items)
+        report.pool = summarise(kept, rejected, benchmark)
+        report.rejected = {r.source: (r.reason, r.detail) for r in rejected}
+        documents = _build(plan, items, kept, export, report) if kept else []
+        report.rejected = dict(sorted(report.rejected.items()))
+        if documents:
+            partial = output.with_name(f".{output.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            publish(documents, partial, plan, benchmark, report)
+            report.models = read_bills(plan.replies_file) if plan.endpoints else {}
+            report.seconds = round(time.perf_counter() - started, 3)
+            (partial / REPORT).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+            if output.exists():
+                shutil.rmtree(output)
+            partial.rename(output)
+    if plan.work is None:
+        shutil.rmtree(plan.work_folder)
+    if not documents:
+        reasons = "\n".join(f"  {name}: {reason}: {detail}" for name, (reason, detail) in report.rejected.items())
+        raise ValueError(f"all {len(items)} PDFs of {plan.pdfs} were rejected:\n{reasons}")
     return report
 
 
-def find_pdfs(folder: str | Path) -> list[str]:
+def stages_of(plan: BuildPlan) -> dict[str, Stage]:
     """
-    Names of all PDFs under a folder, relative to it, sorted.
+    The stages of a plan by what they do, whether they have begun or not.
 
     Args:
-        folder (`str` or `Path`): Searched with its sub-folders.
-
-    Raises:
-        ValueError: if it is no folder or holds no PDF.
+        plan (`BuildPlan`): Not yet started, under way or finished.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder, expected one that holds PDF files")
-    names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.suffix.lower() == ".pdf" and p.is_file()]
-    if not names:
-        raise ValueError(f"no PDF found in {folder}, expected at least one file whose name ends in .pdf")
-    return sorted(names)
+    limits = (plan.pages.time_limit, plan.pages.memory_gb)
+    # What decides a stage is in the name of its folder: a changed plan begins a new one, and never goes on with an old one.
+    unscanned = replace(plan.pool, languages=(), benchmarks=(), benchmark_questions=())
+    scan = fingerprint("scan", plan.pdfs, unscanned, plan.pages.dpi, *limits)
+    build = fingerprint(
+        "build", scan, plan.pool, plan.pages, plan.questions, plan.teacher, plan.asking, plan.scans, plan.verify, plan.seed
+    )
+    settings = ScanSettings(plan.pool, plan.pages.dpi, *limits)
+    benchmark_settings = replace(settings, pool=PoolOptions().for_benchmarks())
+    work = plan.work_folder
+    return {
+        "benchmarks": Stage(work / f"benchmarks-{fingerprint(plan.pool, *limits)}", scan_shard, benchmark_settings),
+        "scan": Stage(work / f"scan-{scan}", scan_shard, settings),
+        "build": Stage(work / f"build-{build}", build_shard, BuildSettings(plan)),
+    }
 
 
-def _prepare(pdfs: Path, output: Path) -> tuple[Path, Path]:
+def _select(plan: BuildPlan, items: list[dict]) -> tuple[list[dict], list[Rejection], Benchmark | None]:
+    """The pool: what was scanned, less what must not be in it."""
+    stages, benchmark = stages_of(plan), None
+    if plan.pool.benchmarks or plan.pool.benchmark_questions:
+        files = [{"path": str(p), "source": str(p)} for p in benchmark_files(plan.pool.benchmarks)]
+        rows, unread = _scan(stages["benchmarks"], files, plan, "benchmarks") if files else ([], [])
+        questions = [q for path in plan.pool.benchmark_questions for q in read_questions(path)]
+        benchmark = Benchmark(rows, questions, unread={r.source: (r.reason, r.detail) for r in unread})
+    rows, rejected = _scan(stages["scan"], items, plan, "scan")
+    kept, left_out = select(rows, plan.pool, benchmark)
+    return kept, sorted([*rejected, *left_out], key=lambda r: r.source), benchmark
+
+
+def _scan(stage: Stage, items: list[dict], plan: BuildPlan, label: str) -> tuple[Iterator[dict], list[Rejection]]:
+    outcomes = stage.run(items, plan.engine, label=label)
+    rejected = [
+        Rejection(item["source"], outcome["reason"], outcome["detail"])
+        for item, outcome in zip(items, outcomes)
+        if outcome["status"] == "rejected"
+    ]
+    files = (_file(stage, k, ROW) for k, outcome in enumerate(outcomes) if outcome["status"] == "scanned")
+    return (row for file in files for row in pq.read_table(file).to_pylist()), rejected
+
+
+def _build(plan: BuildPlan, items: list[dict], kept: list[dict], export, report: BuildReport) -> list[BuiltDocument]:
+    """The rows of the pool's documents."""
+    paths = {item["source"]: item["path"] for item in items}
+    wanted = [
+        {"source": r["source"], "path": paths[r["source"]], "doc_id": r["doc_id"], "language": r["language"]} for r in kept
+    ]
+    stage = stages_of(plan)["build"]
+    stage.settings = BuildSettings(plan, None if export is None else str(export))
+    outcomes = stage.run(wanted, plan.engine, label="build")
+    documents, dropped, failures = [], Counter(), Counter()
+    for k, (item, outcome) in enumerate(zip(wanted, outcomes)):
+        if outcome["status"] == "rejected":
+            report.rejected[item["source"]] = (outcome["reason"], outcome["detail"])
+            continue
+        stem = stage.part(k)
+        documents.append(BuiltDocument(item["source"], item["doc_id"], outcome["num_pages"], stem))
+        dropped.update(outcome["dropped"])
+        failures.update(failure["reason"] for failure in outcome["failures"])
+    report.dropped_questions, report.failures = dict(sorted(dropped.items())), dict(sorted(failures.items()))
+    return documents
+
+
+def _file(stage: Stage, index: int, ending: str) -> Path:
+    stem = stage.part(index)
+    return stem.with_name(stem.name + ending)
+
+
+def _check_output(pdfs: Path, output: Path) -> Path:
     output, pdfs = output.resolve(), pdfs.resolve()
     if output == pdfs or output in pdfs.parents:
         raise ValueError(f"{output} holds the PDFs themselves ({pdfs}); name an output folder apart from them")
@@ -118,76 +168,24 @@ def _prepare(pdfs: Path, output: Path) -> tuple[Path, Path]:
             f"{output} holds something that is not of an earlier build ({', '.join(sorted(names - WRITTEN)[:3])}); name a new or "
             "empty folder"
         )
-    partial = output.with_name(f".{output.name}.partial")
-    if partial.exists():
-        shutil.rmtree(partial)
-    (partial / "work").mkdir(parents=True)
-    return output, partial
+    return output
 
 
-def _build_all(folder: Path, names: list[str], work: Path, options, num_proc, time_limit, report) -> dict[str, Built]:
-    jobs = [(folder / name, name, work / f"{k:08d}.parquet", options) for k, name in enumerate(names)]
-    built = {}
-    results = run_isolated(
-        _build_one, jobs, num_proc=num_proc, time_limit=time_limit, preload="mmprolong_hf.synthesis.pipeline"
-    )
-    with tqdm(total=len(jobs), unit="PDF", desc="building") as bar:
-        for index, result in results:
-            if isinstance(result, Built):
-                built[names[index]] = result
-                report.pages += result.num_pages
-            else:
-                report.rejected[names[index]] = (result.reason, result.detail)
-                tqdm.write(
-                    f"rejected {names[index]}: {result.reason}: {result.detail}", file=sys.stderr
-                )  # writes any name
-            bar.update()
-            bar.set_postfix_str(f"{report.pages} pages, {len(report.rejected)} rejected")
-    first = {}
-    for name in sorted(built):
-        twin = first.setdefault(built[name].doc_id, name)
-        if twin != name:
-            report.rejected[name] = ("duplicate", f"it is the same file as {twin}")
-            report.pages -= built.pop(name).num_pages
-    report.rejected = dict(sorted(report.rejected.items()))
-    if not built:
-        reasons = "\n".join(f"  {name}: {reason}: {detail}" for name, (reason, detail) in report.rejected.items())
-        shutil.rmtree(work.parent)
-        raise ValueError(f"all {len(names)} PDFs in {folder} were rejected:\n{reasons}")
-    return {name: built[name] for name in names if name in built}
+@contextmanager
+def _lock(work: Path) -> Iterator[None]:
+    """One build at a time in a work folder; the lock goes with the process, however that ends."""
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f"another build is at work in {work}; wait for it, or name another work folder") from error
+        yield
 
 
-def _build_one(path: Path, name: str, target: Path, options: BuildOptions) -> Built | Lost:
-    try:
-        row, dropped = build_document(path, name, options)
-    except RejectedDocument as rejected:
-        return Lost(rejected.reason, rejected.detail)
-    write_row(row, target)
-    tasks = Counter(q["task"] for q in row["questions"])
-    return Built(
-        file=str(target),
-        doc_id=row["doc_id"],
-        num_pages=row["num_pages"],
-        num_tokens=sum(row["page_tokens"]),
-        tasks=dict(tasks),
-        dropped=dict(dropped),
-        engine=row["engine"],
-    )
-
-
-def _write(built: dict[str, Built], partial: Path, seed: int, test_fraction: float, report: BuildReport) -> None:
-    """Rows are ordered by pages, then name; the test documents are those with the smallest hashes."""
-    order = sorted(built, key=lambda name: (built[name].num_pages, name))
-    by_hash = sorted(built, key=lambda name: hashlib.sha256(f"{seed} {built[name].doc_id}".encode()).digest())
-    test = set(by_hash[: round(test_fraction * len(built))])
-    for split, names in (("train", [n for n in order if n not in test]), ("test", [n for n in order if n in test])):
-        if names:
-            write_split([Path(built[name].file) for name in names], partial, split)
-            report.rows[split] = len(names)
-    shutil.rmtree(partial / "work")
-    report.accepted = order
-    report.questions = dict(sorted(sum((Counter(b.tasks) for b in built.values()), Counter()).items()))
-    report.dropped_questions = dict(sorted(sum((Counter(b.dropped) for b in built.values()), Counter()).items()))
-    report.page_tokens = sum(b.num_tokens for b in built.values())
-    report.engines = sorted({b.engine for b in built.values()})
-    write_card(partial, list(report.rows), card_facts(report))
+def _plain(plan: BuildPlan) -> dict:
+    """The plan for the report and the card, without what says where it was built."""
+    kept = asdict(plan)
+    for name in ("pdfs", "output", "work", "replies", "engine"):
+        del kept[name]
+    return kept

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from .. import __version__
 from .elements import Box
 from .schema import Question
 from .text import fold, is_clean
@@ -18,6 +19,8 @@ LIST_SEPARATOR = "; "
 # mathematics and drawn underscores, whose text says less than the page shows
 _UNSURE = re.compile(r"[∀-⋿⟀-⟯⦀-⫿′″]|(?:^| )_(?: |$)|\^|\$[^\d]")
 TEMPLATES = Path(__file__).parent / "templates" / "extractive.yaml"
+TEACHER = f"extractive@{__version__}"
+ABSENT = "-absent"  # how the name of every kind ends whose answer is schema.NOT_ANSWERABLE
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,27 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Absence:
+    """
+    Words that must stand on none of some pages, else the answer is wrong; compare them with `teacher.fulltext.stands_in`.
+
+    Args:
+        words (`str`): Whole words, in any case and however their lines are broken.
+        pages (`tuple[int]`, *optional*): 1-based; the whole document if none is named.
+    """
+
+    words: str
+    pages: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Candidate:
-    """A question, the evidence it stands on and the parts of its answer, before it is confirmed and chosen."""
+    """A question, the evidence it stands on, the parts of its answer and what must be absent, before it is confirmed."""
 
     question: Question
     evidence: tuple[Evidence, ...]
     parts: tuple[str, ...]
+    absent: tuple[Absence, ...] = ()
 
 
 @cache
@@ -97,6 +115,8 @@ def pose(
     seed: str,
     segment: tuple[int, int],
     answer_format: str | None = None,
+    expression: str = "",
+    absent: Iterable[Absence] = (),
     **slots,
 ) -> Candidate:
     """
@@ -109,14 +129,17 @@ def pose(
         seed (`str`): Chooses among the wordings, together with the fact.
         segment (`tuple[int, int]`): First and last page that the teacher saw.
         answer_format (`str`, *optional*): Found from the type of the answer if not given.
+        expression (`str`, *optional*): Arithmetic whose exact value is the answer.
+        absent (`Iterable[Absence]`, *optional*): What must not be found for the answer to be right.
         **slots: What the wordings leave open.
 
     Example:
 
     ```python
     >>> heading = Evidence(3, (0.1, 0.1, 0.4, 0.2), "2 Results", "Layout")
-    >>> pose("title-of-number", "Results", [heading], seed="0", segment=(1, 8), number="2").question.evidence_pages
-    (3,)
+    >>> question = pose("title-of-number", "Results", [heading], seed="0", segment=(1, 8), number="section 2").question
+    >>> question.evidence_pages, question.evidence_quotes, question.anchor
+    ((3,), ('2 Results',), 'section 2')
 
     ```
     """
@@ -140,8 +163,12 @@ def pose(
         evidence_boxes=tuple((float(e.page), *e.box) for e in evidence),
         template=kind,
         segment=segment,
+        evidence_quotes=tuple(e.text for e in evidence),
+        anchor=template.get("anchor", "").format(**slots),
+        expression=expression,
+        teacher=TEACHER,
     )
-    return Candidate(question, evidence, parts)
+    return Candidate(question, evidence, parts, tuple(absent))
 
 
 def flaw(candidate: Candidate) -> str | None:

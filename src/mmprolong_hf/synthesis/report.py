@@ -4,19 +4,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True)
-class Built:
-    """What a worker says of the document it wrote."""
-
-    file: str
-    doc_id: str
-    num_pages: int
-    num_tokens: int
-    tasks: dict[str, int]
-    dropped: dict[str, int]
-    engine: str
-
-
 @dataclass
 class BuildReport:
     """
@@ -24,16 +11,22 @@ class BuildReport:
 
     Args:
         folder (`str`): Where the dataset is.
-        accepted (`list[str]`): File names in the dataset.
-        rejected (`dict[str, tuple[str, str]]`): File name -> (reason, detail).
-        rows (`dict[str, int]`): Split -> documents.
+        accepted (`list[str]`): Names of the documents in the dataset.
+        rejected (`dict[str, tuple[str, str]]`): Name -> (reason, detail).
+        rows (`dict[str, int]`): Split -> documents, short ones included.
         questions (`dict[str, int]`): Task -> questions.
-        dropped_questions (`dict[str, int]`): Reason -> questions that were not certain enough.
-        pages (`int`): Of all accepted documents.
+        dropped_questions (`dict[str, int]`): Reason -> questions that failed a check, or were beyond what is kept of a document.
+        left_out (`dict[str, int]`): Reason -> questions that the mixture did not take.
+        failures (`dict[str, int]`): Reason -> questions that were asked of a model and did not come.
+        pool (`dict`): What `pool.select.summarise` says of the documents.
+        mixture (`dict`): What `selection.Selection.achieved` says of the samples.
+        short (`dict[str, int]`): Short samples and, by reason, the rows that were not taken.
+        models (`dict[str, dict]`): Model -> calls, tokens and USD, over all runs on the same file of replies.
+        pages (`int`): Of all long documents.
         page_tokens (`int`): Of all their pages, under Qwen2.5-VL's limits.
-        seconds (`float`): Wall-clock time.
+        seconds (`float`): Wall-clock time of the last run.
         engines (`list[str]`): What rendered the pages.
-        options (`dict`): Of the build.
+        plan (`dict`): Of the build.
     """
 
     folder: str
@@ -42,11 +35,17 @@ class BuildReport:
     rows: dict[str, int] = field(default_factory=dict)
     questions: dict[str, int] = field(default_factory=dict)
     dropped_questions: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    pool: dict = field(default_factory=dict)
+    mixture: dict = field(default_factory=dict)
+    short: dict[str, int] = field(default_factory=dict)
+    models: dict[str, dict] = field(default_factory=dict)
     pages: int = 0
     page_tokens: int = 0
     seconds: float = 0.0
     engines: list[str] = field(default_factory=list)
-    options: dict = field(default_factory=dict)
+    plan: dict = field(default_factory=dict)
 
     @property
     def rejected_by_reason(self) -> dict[str, int]:
@@ -59,39 +58,22 @@ class BuildReport:
         return self.pages / self.seconds if self.seconds else 0.0
 
     def __str__(self) -> str:
-        splits = ", ".join(f"{name} {count}" for name, count in self.rows.items())
-        tasks = ", ".join(f"{name} {count}" for name, count in self.questions.items())
         lines = [
-            f"{len(self.accepted)} documents ({splits}), {self.pages} pages, {self.page_tokens} page tokens",
-            f"{sum(self.questions.values())} questions: {tasks}",
-            f"{self.seconds:.1f} s, {self.pages_per_second:.1f} pages/s, written to {self.folder}",
+            f"{len(self.accepted)} documents ({_counts(self.rows)}), {self.pages} pages, {self.page_tokens} page tokens",
+            f"{sum(self.questions.values())} questions: {_counts(self.questions)}",
+            f"{self.mixture.get('tokens', 0)} tokens of samples, each question behind its whole document",
         ]
+        lines += [f"not reached: {name}, {text}" for name, text in self.mixture.get("shortfall", {}).items()]
+        lines += [
+            f"{model}: {bill['calls']} calls, {bill['prompt_tokens']} + {bill['completion_tokens']} tokens, {bill['usd']:.4f} USD"
+            for model, bill in self.models.items()
+        ]
+        lines.append(f"{self.seconds:.1f} s, {self.pages_per_second:.1f} pages/s, written to {self.folder}")
         if self.rejected:
-            reasons = ", ".join(f"{reason} {count}" for reason, count in self.rejected_by_reason.items())
-            lines.append(f"{len(self.rejected)} rejected: {reasons}")
+            lines.append(f"{len(self.rejected)} rejected: {_counts(self.rejected_by_reason)}")
             lines += [f"  {name}: {reason}: {detail}" for name, (reason, detail) in self.rejected.items()]
         return "\n".join(lines)
 
 
-def card_facts(report: BuildReport) -> dict[str, str]:
-    """
-    What the card of a dataset says of its build, by the names that the card's template leaves open.
-
-    Args:
-        report (`BuildReport`): Of the build.
-    """
-    return {
-        "documents": _table(("split", "documents"), report.rows.items()),
-        "questions": _table(("task", "questions"), report.questions.items()),
-        "rejected": _table(("reason", "documents"), report.rejected_by_reason.items()),
-        "dropped": _table(("reason", "questions"), report.dropped_questions.items()),
-        "pages": str(report.pages),
-        "page_tokens": str(report.page_tokens),
-        "engines": ", ".join(report.engines),
-        "options": "\n".join(f"- `{name}`: {value}" for name, value in report.options.items()),
-    }
-
-
-def _table(head: tuple[str, str], rows) -> str:
-    lines = [f"| {left} | {right} |" for left, right in (head, ("---", "---:"), *rows)]
-    return "\n".join(lines) if len(lines) > 2 else "None."
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())

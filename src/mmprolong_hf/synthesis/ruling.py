@@ -1,53 +1,88 @@
 """Where drawn lines make a table: several of one width under each other, crossed by a line between their ends."""
 
 from itertools import pairwise
-from statistics import median
+from statistics import mean, median
+
+from .text import clean, join_lines
 
 TOUCHING = 3.0  # points between pieces of one line
 MIN_ROW = 8.0  # points from line to line; staves of music are closer, and hold no text
 INSIDE = 5.0  # points from the ends of the lines, beyond which a crossing line parts columns
 
 
-def ruled_areas(horizontal: list[tuple], vertical: list[tuple]) -> list[tuple]:
+def ruled_cells(horizontal: list[tuple], vertical: list[tuple]) -> list[list[list[tuple | None]]]:
     """
-    Areas in which at least three horizontal lines of one extent are crossed by an inner vertical line.
+    The cells of each table that at least three horizontal lines of one extent and an inner vertical line make.
 
-    A frame around a code listing, or the axes of a plot, is none: reading cells costs twenty times as much as reading
-    the page.
+    A frame around a code listing, or the axes of a plot, is none. Nor is a table in which a shorter horizontal line
+    stands: which rows its cells belong to is not certain.
 
     Args:
         horizontal (`list[tuple]`): Boxes of thin horizontal lines, in points.
         vertical (`list[tuple]`): Boxes of thin vertical lines, in points.
 
     Returns:
-        `list[tuple]`: Boxes of the areas, a little larger than their lines, from top to bottom.
+        `list[list[list[tuple | None]]]`: For each table, from top to bottom, its rows of boxes in points; None where the
+        cell at the left goes on.
 
     Example:
 
     ```python
-    >>> rows = [(0, y, 100, y + 1) for y in (0, 20, 40)]
-    >>> ruled_areas(rows, [(0, 0, 1, 40), (50, 0, 51, 40), (99, 0, 100, 40)])
-    [(-3.0, -3.0, 103.0, 44.0)]
-    >>> ruled_areas(rows, [(0, 0, 1, 40), (99, 0, 100, 40)])
+    >>> rows = [(0, y - 1, 100, y + 1) for y in (10, 30, 50)]
+    >>> ruled_cells(rows, [(49, 30, 51, 50)])
+    [[[(0, 10, 100, 30), None], [(0, 30, 50, 50), (50, 30, 100, 50)]]]
+    >>> ruled_cells(rows, [(0, 10, 1, 50), (99, 10, 100, 50)])
     []
 
     ```
     """
     groups: dict[tuple, list[tuple]] = {}
-    for line in _joined(horizontal):
+    joined = _joined(horizontal)
+    for line in joined:
         key = next((k for k in groups if max(abs(k[0] - line[0]), abs(k[1] - line[2])) < TOUCHING), (line[0], line[2]))
         groups.setdefault(key, []).append(line)
-    areas = []
+    tables = []
     for (left, right), lines in groups.items():
+        if len(lines) < 3:
+            continue
         for run in _runs(lines, vertical):
+            if len(run) < 3 or median(b[1] - a[1] for a, b in pairwise(run)) < MIN_ROW:
+                continue
             top, bottom = run[0][1], run[-1][3]
-            inner = any(
-                left + INSIDE < v[0] < right - INSIDE and v[1] < bottom - TOUCHING and v[3] > top + TOUCHING
-                for v in vertical
-            )
-            if len(run) >= 3 and inner and median(b[1] - a[1] for a, b in pairwise(run)) >= MIN_ROW:
-                areas.append((left - TOUCHING, top - TOUCHING, right + TOUCHING, bottom + TOUCHING))
-    return sorted(areas, key=lambda area: area[1])
+            crossing = [v for v in vertical if v[1] < bottom - TOUCHING and v[3] > top + TOUCHING]
+            crossing = [v for v in crossing if left - TOUCHING < v[0] < right + TOUCHING]
+            inner = any(left + INSIDE < v[0] < right - INSIDE for v in crossing)
+            if inner and not any(_is_inside(line, left, right, run) for line in joined):
+                tables.append(_cells(run, left, right, crossing))
+    return sorted(tables, key=lambda rows: rows[0][0][1])
+
+
+def read_cell(box: tuple, words: list[tuple]) -> str:
+    """
+    The text of one cell: the words whose middle lies in it, line by line.
+
+    Args:
+        box (`tuple`): Of the cell, in points.
+        words (`list[tuple]`): (x0, y0, x1, y1, text, ...) of the page, as PyMuPDF's `"words"`.
+
+    Example:
+
+    ```python
+    >>> words = [(1, 1, 9, 9, "two"), (11, 1, 19, 9, "words,"), (1, 11, 9, 19, "below"), (40, 1, 49, 9, "beside")]
+    >>> read_cell((0, 0, 30, 20), words)
+    'two words, below'
+
+    ```
+    """
+    x0, y0, x1, y1 = box
+    inside = [w for w in words if x0 <= (w[0] + w[2]) / 2 < x1 and y0 <= (w[1] + w[3]) / 2 < y1]
+    lines = []
+    for word in sorted(inside, key=lambda w: w[1] + w[3]):
+        if lines and word[1] - lines[-1][-1][1] <= TOUCHING:
+            lines[-1].append(word)
+        else:
+            lines.append([word])
+    return join_lines([clean(" ".join(w[4] for w in sorted(line, key=lambda w: w[0]))) for line in lines])
 
 
 def _joined(horizontal: list[tuple]) -> list[tuple]:
@@ -72,3 +107,47 @@ def _runs(lines: list[tuple], vertical: list[tuple]) -> list[list[tuple]]:
         else:
             runs.append([below])
     return runs
+
+
+def _is_inside(line: tuple, left: float, right: float, run: list[tuple]) -> bool:
+    """Whether a line that is none of the table's own ones parts some of its cells."""
+    y = _middle(line)
+    across = min(line[2], right) - max(line[0], left)
+    between = run[0][3] + TOUCHING < y < run[-1][1] - TOUCHING
+    return across > TOUCHING and between and all(abs(y - _middle(own)) > TOUCHING for own in run)
+
+
+def _cells(run: list[tuple], left: float, right: float, crossing: list[tuple]) -> list[list[tuple | None]]:
+    columns = _clusters([((v[0] + v[2]) / 2, v) for v in crossing])
+    columns = [(x, lines) for x, lines in columns if left + TOUCHING < x < right - TOUCHING]
+    heights = [y for y, _ in _clusters([(_middle(line), line) for line in run])]
+    rows = []
+    for top, bottom in pairwise(heights):
+        row, borders = [], [left, *(x for x, lines in columns if _covers(lines, top, bottom)), right]
+        for x in [left, *(x for x, _ in columns)]:
+            row.append((x, top, borders[borders.index(x) + 1], bottom) if x in borders else None)
+        rows.append(row)
+    return rows
+
+
+def _middle(line: tuple) -> float:
+    return (line[1] + line[3]) / 2
+
+
+def _clusters(places: list[tuple[float, tuple]]) -> list[tuple[float, list[tuple]]]:
+    """Lines that are drawn over each other, or nearly so, as one in their middle."""
+    clusters = []
+    for place, line in sorted(places):
+        if clusters and place - clusters[-1][-1][0] <= TOUCHING:
+            clusters[-1].append((place, line))
+        else:
+            clusters.append([(place, line)])
+    return [(mean(place for place, _ in cluster), [line for _, line in cluster]) for cluster in clusters]
+
+
+def _covers(lines: list[tuple], top: float, bottom: float) -> bool:
+    """Whether vertical lines, piece by piece, reach from one height to another."""
+    for line in sorted(lines, key=lambda v: v[1]):
+        if line[1] <= top + TOUCHING:
+            top = max(top, line[3])
+    return top >= bottom - TOUCHING

@@ -5,6 +5,7 @@ import unicodedata
 from functools import lru_cache
 
 _HYPHENS = dict.fromkeys(map(ord, "‐‑‒­￾"), "-")
+_NO_LETTERS = {code: None for code in range(128) if not chr(code).isalnum()}
 _UNREADABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f�\ue000-\uf8ff]")
 
 
@@ -23,7 +24,9 @@ def clean(text: str) -> str:
 
     ```
     """
-    return " ".join(unicodedata.normalize("NFKC", text).translate(_HYPHENS).split())
+    if not text.isascii():  # most text is, and has none of all that
+        text = unicodedata.normalize("NFKC", text).translate(_HYPHENS)
+    return " ".join(text.split())
 
 
 def is_clean(text: str) -> bool:
@@ -60,7 +63,9 @@ def fold(text: str) -> str:
 
     ```
     """
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+    if text.isascii():
+        return text.lower().translate(_NO_LETTERS)
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
 
 
 def join_lines(lines: list[str], *, hyphenated: bool = True) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from ..elements import Caption
 from ..questions import Candidate, Evidence, choose, pose
-from ..text import fold
 from .naming import Names, quotable
 
 START_WORDS = 8
@@ -19,16 +18,15 @@ def ask_about_captions(names: Names, segment: tuple[int, int]) -> Iterator[Candi
         names (`Names`): The whole document.
         segment (`tuple[int, int]`): First and last page.
     """
-    inside = [c for c in names.structure.captions if segment[0] <= c.page <= segment[1]]
+    inside = [c for page in range(segment[0], segment[1] + 1) for c in names.captions_on(page)]
     common = {"seed": names.seed, "segment": segment}
     for caption in inside:
-        evidence = [_evidence(caption)]
+        evidence = [caption_evidence(caption)]
         yield pose("label-page", caption.page, evidence, label=caption.label, **common)
         if _is_askable(caption):
             slots = {"label": caption.label, "page": caption.page}
             yield pose("caption-of-label", caption.text, evidence, **slots, **common)
-        start = " ".join(caption.text.split()[:START_WORDS])
-        if len(start.split()) >= 3 and _starts(names, start) == 1:
+        if start := _start(names, caption):
             slots = {"kind": caption.kind.lower(), "start": quotable(start)}
             yield pose("label-of-caption", caption.label, evidence, **slots, **common)
     for k, caption in enumerate(inside):
@@ -36,13 +34,26 @@ def ask_about_captions(names: Names, segment: tuple[int, int]) -> Iterator[Candi
         if not later:
             continue
         other = choose(later, names.seed, "caption", caption.label)
-        evidence = [_evidence(caption), _evidence(other)]
+        evidence = [caption_evidence(caption), caption_evidence(other)]
         slots = {"label": caption.label, "other": other.label}
-        yield pose("label-distance", other.page - caption.page, evidence, **slots, **common)
+        expression = f"{other.page} - {caption.page}"
+        yield pose("label-distance", other.page - caption.page, evidence, expression=expression, **slots, **common)
+        yield from _earlier(names, caption, other, segment)
         if _is_askable(caption) and _is_askable(other):
             yield pose("captions-of-labels", [caption.text, other.text], evidence, **slots, **common)
     for kind in sorted(names.structure.countable):
         yield from _counts(names, [c for c in inside if c.kind == kind], segment)
+
+
+def _earlier(names: Names, caption: Caption, other: Caption, segment) -> Iterator[Candidate]:
+    """Which of two captions, told by their words in any order, comes first."""
+    starts = [_start(names, c) for c in (caption, other)]
+    if all(starts) and caption.kind == other.kind:
+        if choose([True, False], names.seed, "swap", caption.label):
+            starts.reverse()
+        slots = {"kind": caption.kind.lower(), "start": quotable(starts[0]), "other_start": quotable(starts[1])}
+        evidence = [caption_evidence(caption), caption_evidence(other)]
+        yield pose("earlier-label", caption.label, evidence, seed=names.seed, segment=segment, **slots)
 
 
 def _counts(names: Names, captions: list[Caption], segment) -> Iterator[Candidate]:
@@ -55,7 +66,7 @@ def _counts(names: Names, captions: list[Caption], segment) -> Iterator[Candidat
         first = max(segment[0], caption.page - choose([0, 1, 2], names.seed, "before", caption.label))
         last = min(segment[1], until.page + choose([0, 1, 2], names.seed, "after", caption.label))
         within = [c for c in captions if first <= c.page <= last]
-        evidence = [_evidence(c) for c in within]
+        evidence = [caption_evidence(c) for c in within]
         slots = {"kind": caption.kind.lower(), "first": first, "last": last}
         common = {"seed": names.seed, "segment": segment}
         yield pose("count-labels", len(within), evidence, **slots, **common)
@@ -63,7 +74,13 @@ def _counts(names: Names, captions: list[Caption], segment) -> Iterator[Candidat
             yield pose("labels-on-pages", [c.label for c in within], evidence, **slots, **common)
 
 
-def _evidence(caption: Caption) -> Evidence:
+def caption_evidence(caption: Caption) -> Evidence:
+    """
+    A caption with its label as evidence.
+
+    Args:
+        caption (`Caption`): Of the document.
+    """
     return Evidence(caption.page, caption.box, f"{caption.label} {caption.text}", "Layout")
 
 
@@ -71,5 +88,7 @@ def _is_askable(caption: Caption) -> bool:
     return caption.whole and len(caption.text) in ASKABLE
 
 
-def _starts(names: Names, start: str) -> int:
-    return sum(fold(c.text).startswith(fold(start)) for c in names.structure.captions)
+def _start(names: Names, caption: Caption) -> str | None:
+    """The first words of a caption if no other begins with them."""
+    start = " ".join(caption.text.split()[:START_WORDS])
+    return start if len(start.split()) >= 3 and names.captions_starting(start) == 1 else None

@@ -1,15 +1,18 @@
 """How a question names a section so that only one section in the whole document is meant."""
 
 import re
-from collections import Counter
+import sys
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from ..elements import Section, Stray, Structure
+from ..elements import Caption, Paragraph, Section, Stray, Structure, Table
 from ..headings import split_number
 from ..questions import Evidence, choose, load_templates
 from ..text import fold
 
 MIN_NAME = 3  # letters; a shorter title is no name
+COLUMN = 0.45  # part of a page's width: text that starts farther right is a second column
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,23 @@ class Names:
     def __post_init__(self):
         sections, strays = self.structure.sections, self.structure.strays
         titles = Counter(fold(s.title) for s in sections)
-        titles.update(fold(split_number(s.text)[1]) for s in strays)
+        stray_titles = [fold(split_number(s.text)[1]) for s in strays]
+        titles.update(stray_titles)
+        object.__setattr__(self, "_stray_titles", frozenset(stray_titles))
         numbers = Counter(s.number for s in sections)
         pairs = Counter((s.parent, fold(s.title)) for s in sections)
+        for name in ("sections", "strays", "paragraphs", "captions", "tables"):
+            by_page = defaultdict(list)
+            for item in getattr(self.structure, name):
+                by_page[item.page].append(item)
+            object.__setattr__(self, f"_{name}_on", dict(by_page))
+        object.__setattr__(self, "_caption_texts", sorted(fold(c.text) for c in self.structure.captions))
+        object.__setattr__(self, "_labels", {(c.kind, c.number) for c in self.structure.captions})
+        children = defaultdict(list)
+        for section in sections:
+            if section.parent >= 0:
+                children[sections[section.parent]].append(section)
+        object.__setattr__(self, "_children", dict(children))
         object.__setattr__(self, "_titles", titles)
         object.__setattr__(self, "_numbers", numbers)
         object.__setattr__(self, "_pairs", pairs)
@@ -71,14 +88,50 @@ class Names:
         """The heading as evidence."""
         return Evidence(section.page, section.box, section.title, "Layout")
 
+    def sections_on(self, page: int) -> list[Section]:
+        """Sections whose heading is on a page, in reading order."""
+        return self._sections_on.get(page, [])
+
+    def strays_on(self, page: int) -> list[Stray]:
+        """Lines of a page that look like headings and are not known as sections."""
+        return self._strays_on.get(page, [])
+
+    def paragraphs_on(self, page: int) -> list[Paragraph]:
+        """Running text of a page."""
+        return self._paragraphs_on.get(page, [])
+
+    def captions_on(self, page: int) -> list[Caption]:
+        """Numbered captions of a page, in reading order."""
+        return self._captions_on.get(page, [])
+
+    def tables_on(self, page: int) -> list[Table]:
+        """Tables of a page whose every cell is certain."""
+        return self._tables_on.get(page, [])
+
+    def captions_starting(self, start: str) -> int:
+        """How many captions of the whole document begin with these words."""
+        texts, key = self._caption_texts, fold(start)
+        return bisect_right(texts, key + chr(sys.maxunicode)) - bisect_left(texts, key)
+
+    def is_label(self, kind: str, number: str) -> bool:
+        """Whether a caption of this kind has this number."""
+        return (kind, number) in self._labels
+
+    def children(self, section: Section) -> list[Section]:
+        """Sections directly under a section, in reading order."""
+        return self._children.get(section, [])
+
     def strays_between(self, first: Section, last_page: int) -> list[Stray]:
-        """Lines as large as headings from the heading of a section to the end of a page."""
-        return [
-            s for s in self.structure.strays if (s.page, s.box[1]) > (first.page, first.box[1]) and s.page <= last_page
-        ]
+        """Lines that look like headings, from the heading of a section to the end of a page."""
+        within = [s for page in range(first.page, last_page + 1) for s in self.strays_on(page)]
+        return [s for s in within if (s.page, s.box[1]) > (first.page, first.box[1])]
+
+    def is_single_column(self, page: int) -> bool:
+        """Whether all running text of a page starts in its left half, so that what stands lower comes later."""
+        return all(p.lines[0].box[0] < COLUMN for p in self.paragraphs_on(page))
 
     def _is_stray(self, section: Section) -> bool:
-        return any(fold(split_number(s.text)[1]) == fold(section.title) for s in self.structure.strays)
+        return fold(section.title) in self._stray_titles
 
 
 def quotable(text: str) -> str:

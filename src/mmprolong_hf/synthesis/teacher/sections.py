@@ -19,7 +19,7 @@ def ask_about_sections(names: Names, segment: tuple[int, int]) -> Iterator[Candi
         names (`Names`): The sections of the whole document.
         segment (`tuple[int, int]`): First and last page.
     """
-    inside = [s for s in names.structure.sections if segment[0] <= s.page <= segment[1]]
+    inside = [s for page in range(segment[0], segment[1] + 1) for s in names.sections_on(page)]
     yield from _titles_and_pages(names, inside, segment)
     yield from _pages_with_headings(names, inside, segment)
     yield from _pairs(names, inside, segment)
@@ -43,18 +43,18 @@ def _titles_and_pages(names: Names, inside: list[Section], segment) -> Iterator[
 
 def _only_heading(names: Names, page: int) -> Section | None:
     """The section that starts on a page if nothing else there looks like the start of one."""
-    starts = [s for s in names.structure.sections if s.page == page]
+    starts = names.sections_on(page)
     return starts[0] if len(starts) == 1 and not _strays_on(names, page) else None
 
 
 def _is_on_top(names: Names, section: Section) -> bool:
     """Whether a heading that only its look tells is the first text of its page, and large."""
-    lines = [p.lines[0] for p in names.structure.paragraphs if p.page == section.page]
+    lines = [p.lines[0] for p in names.paragraphs_on(section.page)]
     return section.level == 1 and section.box[1] < TOP and all(line.box[1] > section.box[1] for line in lines)
 
 
 def _strays_on(names: Names, page: int) -> list:
-    return [s for s in names.structure.strays if s.serious and s.page == page]
+    return [s for s in names.strays_on(page) if s.serious]
 
 
 def _pages_with_headings(names: Names, inside: list[Section], segment) -> Iterator[Candidate]:
@@ -65,7 +65,7 @@ def _pages_with_headings(names: Names, inside: list[Section], segment) -> Iterat
         kind = "section-title-on-page" if section.listed else "heading-on-page"
         yield pose(kind, section.title, [names.heading(section)], page=section.page, **common)
     for page in sorted({s.page for s in inside}):
-        starts = [s for s in inside if s.page == page]
+        starts = names.sections_on(page)
         above = [s for s in _strays_on(names, page) if s.box[1] <= starts[0].box[1]]
         if len(starts) > 1 and not above and all(s.listed for s in starts):
             evidence = [names.heading(s) for s in starts[:2]]
@@ -90,7 +90,9 @@ def _pairs(names: Names, inside: list[Section], segment) -> Iterator[Candidate]:
     for section, other in _spread_pairs([s for s in inside if names.phrase(s)], names.seed):
         evidence = [names.heading(section), names.heading(other)]
         slots = {"section": names.phrase(section), "other": names.phrase(other, like=section)}
-        yield pose("section-distance", other.page - section.page, evidence, **slots, **common)
+        expression = f"{other.page} - {section.page}"
+        distance = other.page - section.page
+        yield pose("section-distance", distance, evidence, expression=expression, **slots, **common)
         if choose([True, False], names.seed, "swap", section.page, other.page):
             section, other, slots = other, section, {"section": slots["other"], "other": slots["section"]}
         yield pose("section-pages", [str(section.page), str(other.page)], evidence, **slots, **common)
@@ -105,7 +107,7 @@ def _families(names: Names, inside: list[Section], segment) -> Iterator[Candidat
     sections = names.structure.sections
     for section in inside:
         phrase = names.phrase(section)
-        children = [s for s in sections if s.parent >= 0 and sections[s.parent] is section]
+        children = names.children(section)
         pages = {s.page for s in children}
         if phrase and len(children) > 1 and max(pages) <= segment[1] and _all_known(names, section, children):
             evidence = [names.heading(s) for s in (section, *children)]
@@ -155,7 +157,7 @@ def _orders(names: Names, inside: list[Section], segment) -> Iterator[Candidate]
                 yield pose("next-section", right.title, map(names.heading, (left, right)), section=phrase, **common)
         for k, left in enumerate(siblings[:-2]):
             right = choose(siblings[k + 2 : k + 7], names.seed, "between", left.title, left.page)
-            between = siblings[siblings.index(left) + 1 : siblings.index(right)]
+            between = siblings[k + 1 : siblings.index(right)]
             slots = {"section": names.phrase(left), "other": names.phrase(right, like=left)}
             if all(slots.values()):
                 evidence = map(names.heading, (left, *between, right))

@@ -1,20 +1,27 @@
-"""Questions about a number in a sentence that stands only once in the document."""
+"""Sentences of running text, and the numbers and names in them that may be asked for."""
 
 import re
-from collections import Counter
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ..elements import Box, Paragraph, union
-from ..questions import Candidate, Evidence, pose
+from ..questions import Evidence
 from ..text import fold, join_lines
-from .naming import Names, quotable
 
-GAP = "____"
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 LENGTH = range(50, 220)
-_NUMBER = re.compile(r"(?<=\s)\d+(?:[.,]\d+)*(?=\s|[,;.](?:\s|$)|%)")  # a word of its own
+NUMBER = re.compile(r"(?<=\s)\d+(?:[.,]\d+)*(?=\s|[,;.](?:\s|$)|%)")  # a word of its own
+# CamelCase, snake_case or capitals, as a word of its own
+_NAME = re.compile(
+    r"(?<![^\s(])(?:[A-Za-z][a-z0-9]+(?:[A-Z][a-z0-9]*)+|[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+|[A-Z]{3,}[0-9]*)"
+    r"(?=[,;:.)]*(?:\s|$))"
+)
+_CAPTION = re.compile(r"(?:figure|fig\.|table|tab\.|listing|example|algorithm)\s*\S*\d\S*[:.]", re.IGNORECASE)
+# capitals side by side are shouted, or one name whose underscore is drawn and not written
+_SHOUTED = re.compile(r"\b[A-Z]{2,} [A-Z]{2,}\b")
 _SENTENCE = re.compile(r"(?<=[.!?]) +(?=[A-Z])")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|cf|vs|etc|Fig|Figs|Sec|Eq|No|al|pp|p|Dr|St|Ref)\.$")
+# accents that stand beside their letter, and signs of mathematics: the text says less than the page shows
+_UNSURE = re.compile(r"[\u0300-\u036f\u2200-\u22ff\\^{}|<>=]|(?:^| )[¨¸´˜`]|[¨¸´˜`](?: |$)")
 # a number after one of these names a place, not a fact
 _REFERENCE = re.compile(
     r"(?:sections?|chapters?|figures?|tables?|pages?|appendix|equations?|eq\.|step|part|version|listing|example|line|no\.)\s*\(?$",
@@ -26,33 +33,25 @@ _VERB = re.compile(
 )
 
 
-def ask_about_sentences(names: Names, segment: tuple[int, int]) -> Iterator[Candidate]:
-    """
-    Questions whose evidence is one sentence inside one segment.
+@dataclass(frozen=True)
+class Sentence:
+    """One whole sentence of prose that stands nowhere else in the document, and the names in it."""
 
-    Args:
-        names (`Names`): The whole document.
-        segment (`tuple[int, int]`): First and last page.
-    """
-    everywhere = Counter(fold(s) for p in names.structure.paragraphs for s in sentences(p))
-    for paragraph in names.structure.paragraphs:
-        if not segment[0] <= paragraph.page <= segment[1]:
-            continue
-        for sentence in sentences(paragraph):
-            number = only_number(sentence)
-            if number is None or everywhere[fold(sentence)] > 1:
-                continue
-            evidence = [Evidence(paragraph.page, _box(paragraph, sentence), sentence, "Text")]
-            yield pose(
-                "sentence-number",
-                number,
-                evidence,
-                seed=names.seed,
-                segment=segment,
-                answer_format="Float" if "." in number else "Integer" if number.isdigit() else "String",
-                page=paragraph.page,
-                sentence=quotable(_NUMBER.sub(GAP, sentence)),
-            )
+    text: str
+    paragraph: Paragraph
+    names: tuple[str, ...]
+
+    @property
+    def page(self) -> int:
+        """1-based."""
+        return self.paragraph.page
+
+    @property
+    def evidence(self) -> Evidence:
+        """The sentence as evidence; its box is around the lines that hold a part of it."""
+        lines = self.paragraph.lines
+        start = fold(join_lines([line.text for line in lines])).find(fold(self.text))
+        return Evidence(self.page, _box(lines, start, start + len(fold(self.text))), self.text, "Text")
 
 
 def sentences(paragraph: Paragraph) -> list[str]:
@@ -62,14 +61,38 @@ def sentences(paragraph: Paragraph) -> list[str]:
     Args:
         paragraph (`Paragraph`): Lines of one block.
     """
-    pieces = _SENTENCE.split(join_lines([line.text for line in paragraph.lines]))
+    text = join_lines([line.text for line in paragraph.lines])
+    if _CAPTION.match(text):
+        return []  # a float, which may stand anywhere in its chapter
+    pieces = _SENTENCE.split(text)
     found = []
     for before, piece in zip(["", *pieces], pieces):
         whole = piece[:1].isupper() and piece.endswith((".", "!", "?")) and not _ABBREVIATION.search(piece)
-        letters = sum(c.isalpha() or c == " " for c in piece)
-        if whole and not _ABBREVIATION.search(before) and len(piece) in LENGTH and letters >= 0.85 * len(piece):
+        if not whole or len(piece) not in LENGTH or _ABBREVIATION.search(before):
+            continue
+        if _UNSURE.search(piece) or _SHOUTED.search(piece):
+            continue
+        if sum(map(str.isalpha, piece)) + piece.count(" ") >= 0.85 * len(piece):
             found.append(piece)
     return found
+
+
+def find_names(sentence: str) -> tuple[str, ...]:
+    """
+    The names of a sentence: words in CamelCase, snake_case or capitals.
+
+    Args:
+        sentence (`str`): One sentence.
+
+    Example:
+
+    ```python
+    >>> find_names("Both drawString and set_font (see PDF) take a text.")
+    ('drawString', 'set_font', 'PDF')
+
+    ```
+    """
+    return tuple(_NAME.findall(sentence))
 
 
 def only_number(sentence: str) -> str | None:
@@ -89,7 +112,7 @@ def only_number(sentence: str) -> str | None:
 
     ```
     """
-    numbers = list(_NUMBER.finditer(sentence))
+    numbers = list(NUMBER.finditer(sentence))
     if len(numbers) != 1 or sum(c.isdigit() for c in numbers[0].group()) < 2:
         return None
     if len(re.findall(r"\d+", sentence)) != len(re.findall(r"\d+", numbers[0].group())):
@@ -104,12 +127,34 @@ def only_number(sentence: str) -> str | None:
     return None if _REFERENCE.search(sentence[: numbers[0].start()]) else numbers[0].group()
 
 
-def _box(paragraph: Paragraph, sentence: str) -> Box:
-    """Around the lines that hold a part of the sentence."""
-    start = fold(join_lines([line.text for line in paragraph.lines])).find(fold(sentence))
-    end = start + len(fold(sentence))
+def is_told(name: str, sentence: str) -> bool:
+    """
+    Whether the rest of a sentence tells one of its names: by its parts, by the words it abbreviates, or by naming it again.
+
+    Args:
+        name (`str`): A word of the sentence.
+        sentence (`str`): All of it.
+
+    Example:
+
+    ```python
+    >>> is_told("AWS", "The stations of the Alpine Weather Service (AWS) are open.")
+    True
+    >>> is_told("drawString", "All labels are drawn with drawString, which takes a text.")
+    False
+
+    ```
+    """
+    rest = sentence.replace(name, " ", 1)
+    words = [word.lower() for word in re.findall(r"[A-Za-z0-9]+", rest)]
+    initials = "".join(word[0] for word in words)
+    parts = any(len(word) > 3 and word in fold(name) for word in words)
+    return parts or name.lower() in initials or fold(name) in fold(rest)
+
+
+def _box(lines, start: int, end: int) -> Box:
     at, boxes = 0, []
-    for line in paragraph.lines:
+    for line in lines:
         length = len(fold(line.text))
         if at < end and at + length > start:
             boxes.append(line.box)

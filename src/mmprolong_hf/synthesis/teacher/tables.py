@@ -1,5 +1,6 @@
 """Questions about cells, rows and columns of tables."""
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import product
@@ -12,9 +13,22 @@ from .naming import Names, quotable
 
 CELLS_PER_TABLE = 12
 MAX_ANSWER = 100
+YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
 MIN_ROWS = 3  # a sum or a maximum over fewer is no question
 # rows that already aggregate others
 _TOTALS = ("total", "sum", "all", "average", "mean", "overall", "totals", "subtotal")
+
+
+def tables_in(names: Names, segment: tuple[int, int]) -> list[Table]:
+    """
+    The tables of a segment that a question may name cells of: a column called "12" reads like an entry, unless it is a year.
+
+    Args:
+        names (`Names`): The whole document.
+        segment (`tuple[int, int]`): First and last page.
+    """
+    tables = [t for page in range(segment[0], segment[1] + 1) for t in names.tables_on(page)]
+    return [t for t in tables if not any(is_number(h) and not YEAR.fullmatch(h) for h in t.header)]
 
 
 def ask_about_tables(names: Names, segment: tuple[int, int]) -> Iterator[Candidate]:
@@ -25,7 +39,7 @@ def ask_about_tables(names: Names, segment: tuple[int, int]) -> Iterator[Candida
         names (`Names`): The whole document.
         segment (`tuple[int, int]`): First and last page.
     """
-    inside = [t for t in names.structure.tables if segment[0] <= t.page <= segment[1]]
+    inside = tables_in(names, segment)
     for table in inside:
         yield from _cells(names, table, segment)
         if phrase_alone(names, table):
@@ -46,8 +60,8 @@ def phrase_alone(names: Names, table: Table) -> str | None:
     """
     if table.caption:
         return table.caption.label
-    alone = sum(t.page == table.page for t in names.structure.tables) == 1
-    captioned = any(c.page == table.page and c.kind == "Table" for c in names.structure.captions)
+    alone = len(names.tables_on(table.page)) == 1
+    captioned = any(c.kind == "Table" for c in names.captions_on(table.page))
     return f"the table on page {table.page}" if alone and not captioned else None
 
 
@@ -55,15 +69,21 @@ def _phrase(names: Names, table: Table, row: int) -> str | None:
     """As [`phrase_alone`], or "the tables on page 3" where no other table there has a row of that name."""
     if alone := phrase_alone(names, table):
         return alone
-    same = [t for t in names.structure.tables if t.page == table.page]
+    same = names.tables_on(table.page)
     keys = [fold(r[0]) for t in same for r in t.rows]
     if any(t.caption for t in same) or keys.count(fold(table.rows[row][0])) > 1:
         return None
     return f"the tables on page {table.page}"
 
 
-def _evidence(table: Table, *cells: tuple[int, int]) -> list[Evidence]:
-    """Header and key of each (row, column), and the cell itself."""
+def cell_evidence(table: Table, *cells: tuple[int, int]) -> list[Evidence]:
+    """
+    What has to be read for some cells of a table: header and key of each, and the cell itself.
+
+    Args:
+        table (`Table`): Of the document.
+        *cells (`tuple[int, int]`): Row below the header and column, from 0.
+    """
     places = {}
     for row, column in cells:
         places[("head", column)] = (table.header_boxes[column], table.header[column])
@@ -80,7 +100,21 @@ def _askable(table: Table) -> list[tuple[int, int]]:
     ]
 
 
-def _format(text: str) -> str:
+def cell_format(text: str) -> str:
+    """
+    The answer_format of a cell.
+
+    Args:
+        text (`str`): What stands in it.
+
+    Example:
+
+    ```python
+    >>> cell_format("-4.5"), cell_format("12"), cell_format("12 m")
+    ('Float', 'Integer', 'String')
+
+    ```
+    """
     return ("Float" if "." in text else "Integer") if text.lstrip("-").replace(".", "", 1).isdecimal() else "String"
 
 
@@ -93,10 +127,10 @@ def _cells(names: Names, table: Table, segment) -> Iterator[Candidate]:
             yield pose(
                 "table-cell",
                 answer,
-                _evidence(table, (row, column)),
+                cell_evidence(table, (row, column)),
                 seed=names.seed,
                 segment=segment,
-                answer_format=_format(answer),
+                answer_format=cell_format(answer),
                 table=phrase,
                 row=quotable(table.rows[row][0]),
                 column=quotable(table.header[column]),
@@ -112,7 +146,7 @@ def _two_cells(names: Names, table: Table, other: Table, segment) -> Iterator[Ca
         yield pose(
             "table-cells",
             answers,
-            _evidence(table, first) + _evidence(other, second),
+            cell_evidence(table, first) + cell_evidence(other, second),
             seed=names.seed,
             segment=segment,
             table=phrase_alone(names, table),
@@ -126,8 +160,8 @@ def _two_cells(names: Names, table: Table, other: Table, segment) -> Iterator[Ca
 
 def _columns(names: Names, table: Table, segment) -> Iterator[Candidate]:
     phrase = phrase_alone(names, table)
-    if not table.closed or len(table.rows) < MIN_ROWS:
-        return
+    if not table.closed or not table.caption or len(table.rows) < MIN_ROWS:
+        return  # without a caption it may be one of two on its page, the other of which could not be read
     common = {"seed": names.seed, "segment": segment, "table": phrase}
     keys = [Evidence(table.page, b[0], r[0], "Table") for b, r in zip(table.boxes, table.rows)]
     yield pose("table-rows", len(table.rows), keys, **common)
@@ -137,9 +171,10 @@ def _columns(names: Names, table: Table, segment) -> Iterator[Candidate]:
         values = column_values([row[column] for row in table.rows])
         if values is None or len(set(values)) < 2:
             continue
-        evidence = _evidence(table, *((row, column) for row in range(len(values))))
+        evidence = cell_evidence(table, *((row, column) for row in range(len(values))))
         slots = {**common, "column": quotable(table.header[column])}
-        yield pose("table-sum", _plain(sum(values)), evidence, answer_format=_format(_plain(sum(values))), **slots)
+        total, added = plain(sum(values)), " + ".join(map(plain, values))
+        yield pose("table-sum", total, evidence, answer_format=cell_format(total), expression=added, **slots)
         for kind, best in (("table-maximum", max(values)), ("table-minimum", min(values))):
             if values.count(best) == 1:
                 yield pose(kind, table.rows[values.index(best)][0], evidence, **slots)
@@ -150,10 +185,20 @@ def _differences(names: Names, table: Table, column: int, values: list[Decimal],
     for row in range(len(values) - 1):
         other = choose(range(row + 1, len(values)), names.seed, "difference", row, column)
         if values[row] != values[other]:
-            answer = _plain(abs(values[row] - values[other]))
+            larger, smaller = sorted((values[row], values[other]), reverse=True)
+            answer, expression = plain(larger - smaller), f"{plain(larger)} - {plain(smaller)}"
             rows = {"row": quotable(table.rows[row][0]), "other_row": quotable(table.rows[other][0])}
-            evidence = _evidence(table, (row, column), (other, column))
-            yield pose("table-difference", answer, evidence, answer_format=_format(answer), **rows, **slots)
+            evidence = cell_evidence(table, (row, column), (other, column))
+            answer_format = cell_format(answer)
+            yield pose(
+                "table-difference",
+                answer,
+                evidence,
+                answer_format=answer_format,
+                expression=expression,
+                **rows,
+                **slots,
+            )
 
 
 def column_values(cells: list[str]) -> list[Decimal] | None:
@@ -178,6 +223,19 @@ def column_values(cells: list[str]) -> list[Decimal] | None:
     return [Decimal(c.replace(",", "").replace("−", "-")) for c in cells]
 
 
-def _plain(value: Decimal) -> str:
-    """Written out, without exponent; decimals as the cells have them."""
+def plain(value: Decimal) -> str:
+    """
+    A number written out, without exponent; decimals as the cells have them.
+
+    Args:
+        value (`Decimal`): Exact.
+
+    Example:
+
+    ```python
+    >>> plain(Decimal("1E+3")), plain(Decimal("12.50"))
+    ('1000', '12.50')
+
+    ```
+    """
     return f"{value:f}"

@@ -1,0 +1,26 @@
+"""Models behind an OpenAI-compatible server: requests, replies on disk, a budget, batch files."""
+
+from .batch import BatchExport, BatchReport, Pending, import_batch
+from .budget import Budget, BudgetSpent
+from .client import Endpoint, EndpointRefused
+from .options import EndpointOptions
+from .replies import Reply, ReplyCache, RequestFailed
+from .request import Request
+from .summary import Summary
+
+__all__ = [
+    "BatchExport",
+    "BatchReport",
+    "Budget",
+    "BudgetSpent",
+    "Endpoint",
+    "EndpointOptions",
+    "EndpointRefused",
+    "Pending",
+    "Reply",
+    "ReplyCache",
+    "Request",
+    "RequestFailed",
+    "Summary",
+    "import_batch",
+]

@@ -1,0 +1,64 @@
+"""How far a build is, and what came back from a batch."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from .endpoint import Budget, ReplyCache, import_batch
+from .endpoint.budget import read_bills
+from .pipeline import stages_of
+from .plan import BuildPlan
+
+
+def show_status(plan: BuildPlan) -> str:
+    """
+    The stages of a build with what failed in them so far; it may be running, stopped or not begun.
+
+    Args:
+        plan (`BuildPlan`): The build.
+    """
+    lines = []
+    for name, stage in stages_of(plan).items():
+        done, total = stage.progress()
+        if total == 0:
+            if name != "benchmarks":
+                lines.append(f"{name}: not begun")
+            continue
+        lines.append(f"{name}: {done} of {total} PDFs, {done / total:.1%} ({stage.folder})")
+        reasons = Counter(o["reason"] for o in stage.found() if o["status"] == "rejected")
+        lines += [f"  rejected: {reason} {count}" for reason, count in reasons.most_common()]
+    if plan.endpoints and plan.replies_file.exists():
+        lines += [
+            f"{model}: {bill['calls']} calls, {bill['usd']:.4f} USD" for model, bill in read_bills(plan.replies_file).items()
+        ]
+    report = Path(plan.output, "build_report.json")
+    lines.append(f"{plan.output}: {'a finished build is there' if report.exists() else 'not there yet'}")
+    return "\n".join(lines)
+
+
+def import_results(plan: BuildPlan, paths: Iterable[Path]) -> str:
+    """
+    Read the result files of a batch into the file of replies, and say what they held.
+
+    Args:
+        plan (`BuildPlan`): Whose requests they answer.
+        paths (`Iterable[Path]`): Of one model; its name is read from the replies.
+
+    Raises:
+        ValueError: if the plan asks no model.
+    """
+    if not plan.endpoints:
+        raise ValueError("the plan names no model, so there is no batch to import; expected a teacher, a judge or scans")
+    replies, budget = ReplyCache(plan.replies_file), Budget(None, plan.replies_file)
+    try:
+        report = import_batch(paths, plan.endpoints[0], replies, budget)
+    finally:
+        replies.close()
+        budget.close()
+    failed = ", ".join(f"{reason} {count}" for reason, count in report.failed.items())
+    return (
+        f"{report.answered} new replies, {report.known} known, {report.broken_lines} broken lines, "
+        f"{sum(report.failed.values())} failed{f' ({failed})' if failed else ''}, {report.usd:.4f} USD"
+    )
+
+

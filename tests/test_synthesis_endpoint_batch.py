@@ -1,0 +1,207 @@
+"""Requests to batch files and back: the same replies as online, at a discount."""
+
+import asyncio
+import json
+
+import httpx2
+import pytest
+from scripted_server import Answer, ScriptedServer, error, texts
+
+from mmprolong_hf.synthesis.endpoint import (
+    BatchExport,
+    Budget,
+    BudgetSpent,
+    Endpoint,
+    EndpointOptions,
+    Pending,
+    Reply,
+    ReplyCache,
+    Request,
+    RequestFailed,
+    import_batch,
+)
+from mmprolong_hf.synthesis.endpoint.batch import read_exported
+
+SCHEMA = {"type": "object"}
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Makes a ReplyCache and a Budget in a folder of their own."""
+    made = []
+
+    def make(name, max_usd=None):
+        made.extend(
+            (ReplyCache(tmp_path / name / "replies.sqlite"), Budget(max_usd, tmp_path / name / "calls.sqlite"))
+        )
+        return made[-2:]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def prices(url="http://localhost:1/v1", **values):
+    return EndpointOptions("m", url, prompt_price=10.0, completion_price=40.0, backoff=0.001, **values)
+
+
+def requests(count):
+    return [Request("p@1", (f"question {i}",), SCHEMA, system="be exact") for i in range(count)]
+
+
+def ask(endpoint, asked):
+    async def main():
+        async with endpoint:
+            return await asyncio.gather(*(endpoint.ask(r) for r in asked), return_exceptions=True)
+
+    return asyncio.run(main())
+
+
+def lines_of(folder):
+    return [json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
+
+
+def process(lines, url):
+    """What a provider does with exported requests: it answers each over HTTP and writes OpenAI's result format."""
+    results = []
+    for number, line in enumerate(lines):
+        answer = httpx2.request(line["method"], url.removesuffix("/v1") + line["url"], json=line["body"])
+        response = {"status_code": answer.status_code, "request_id": f"r{number}", "body": answer.json()}
+        results.append({"id": f"b{number}", "custom_id": line["custom_id"], "response": response, "error": None})
+    return results
+
+
+def write(path, results):
+    path.write_text("".join(json.dumps(result) + "\n" for result in results))
+    return path
+
+
+def test_a_round_trip_equals_online_at_half_the_price(tmp_path, store):
+    def answer(body):
+        if texts(body).endswith("question 3"):
+            return Answer("half of", finish_reason="length")
+        return f"answer to {texts(body)}"
+
+    asked = requests(6)
+    with ScriptedServer(answer) as server:
+        options = prices(server.url)
+        online = ask(Endpoint(options, *store("online")), asked)
+        sent = server.requests[:]
+        replies, budget = store("batch")
+        batch = BatchExport(options, replies, budget, tmp_path / "files")
+        assert [type(e) for e in ask(batch, asked)] == [Pending] * 6
+        exported = lines_of(tmp_path / "files")
+        assert sorted(map(json.dumps, sent)) == sorted(json.dumps(line["body"]) for line in exported)
+        assert [line["custom_id"] for line in exported] == [r.key(options) for r in asked]
+        results = process(exported, server.url)
+    assert budget.spent == 0.0
+    assert budget.unsettled == pytest.approx(sum(options.cost(r.most_tokens(options), 2048) for r in asked) / 2)
+
+    report = import_batch([write(tmp_path / "out.jsonl", results)], options, replies, budget)
+    assert (report.answered, report.known, report.failed, report.broken_lines) == (5, 0, {"truncated": 1}, 0)
+    got = ask(BatchExport(options, replies, budget, tmp_path / "files"), asked)
+    for before, after in zip(online, got):
+        if isinstance(before, RequestFailed):
+            assert (before.reason, before.detail) == (after.reason, after.detail)
+        else:
+            usage = (before.prompt_tokens, before.completion_tokens)
+            assert after == Reply(before.text, *usage, before.usd / 2, cached=True)
+    assert got[3].reason == "truncated"
+    paid_online = Budget(path=tmp_path / "online" / "calls.sqlite")
+    assert report.usd == pytest.approx(paid_online.spent / 2) == pytest.approx(budget.spent)
+    paid_online.close()
+    assert budget.unsettled == 0.0
+    assert lines_of(tmp_path / "files") == exported
+    # and an endpoint online finds the same replies: the keys are the same
+    assert all(reply.cached for reply in ask(Endpoint(options, replies, budget), asked[:3]))
+
+
+def test_a_request_is_written_once_over_many_runs(tmp_path, store):
+    replies, budget = store("a")
+    batch = BatchExport(prices(), replies, budget, tmp_path / "files")
+    ask(batch, requests(3) * 2)
+    again = BatchExport(prices(), replies, budget, tmp_path / "files")
+    ask(again, requests(4))
+    assert len(lines_of(tmp_path / "files")) == 4
+    assert batch.summary().pending == batch.summary().requests == 6
+    assert again.summary().pending == 4
+
+
+def test_files_are_split_by_bytes_and_by_requests(tmp_path, store):
+    replies, budget = store("a")
+    ask(BatchExport(prices(), replies, budget, tmp_path / "n", max_requests=2), requests(5))
+    assert [len(read_exported(p)) for p in sorted((tmp_path / "n").iterdir())] == [2, 2, 1]
+    ask(BatchExport(prices(), replies, budget, tmp_path / "n", max_requests=2), requests(6))  # goes on in the last one
+    assert [len(read_exported(p)) for p in sorted((tmp_path / "n").iterdir())] == [2, 2, 2]
+
+    size = (tmp_path / "n" / "requests-00001.jsonl").stat().st_size  # of two requests
+    ask(BatchExport(prices(), replies, budget, tmp_path / "b", max_bytes=size), requests(5))
+    assert [(p.name, len(read_exported(p))) for p in sorted((tmp_path / "b").iterdir())] == [
+        ("requests-00001.jsonl", 2),
+        ("requests-00002.jsonl", 2),
+        ("requests-00003.jsonl", 1),
+    ]
+    ask(BatchExport(prices(), replies, budget, tmp_path / "c", max_bytes=size - 1), requests(5))
+    assert [len(read_exported(p)) for p in sorted((tmp_path / "c").iterdir())] == [1] * 5
+    batch = BatchExport(prices(), replies, budget, tmp_path / "d", max_bytes=100)
+    [failed] = ask(batch, requests(1))
+    assert str(failed).startswith("too_large: a batch file holds 100 bytes, the request has ")
+    assert batch.summary().failed == {"too_large": 1}
+
+
+def test_a_line_that_a_killed_process_left_unfinished_is_written_again(tmp_path, store):
+    replies, budget = store("a")
+    ask(BatchExport(prices(), replies, budget, tmp_path / "files"), requests(3))
+    path = tmp_path / "files" / "requests-00001.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    unsettled = budget.unsettled
+    ask(BatchExport(prices(), replies, budget, tmp_path / "files"), requests(3))
+    assert path.read_bytes() == whole
+    assert budget.unsettled == unsettled
+
+
+def test_the_limit_stops_the_export(tmp_path, store):
+    options = prices()
+    most = options.cost(requests(1)[0].most_tokens(options), 2048) / 2
+    replies, budget = store("a", max_usd=2.5 * most)
+    batch = BatchExport(options, replies, budget, tmp_path / "files")
+    assert [type(e) for e in ask(batch, requests(4))] == [Pending, Pending, BudgetSpent, BudgetSpent]
+    assert len(lines_of(tmp_path / "files")) == 2
+    assert batch.summary().failed == {"BudgetSpent": 2}
+    with pytest.raises(ValueError, match="give the prices of m in USD per million tokens"):
+        BatchExport(EndpointOptions("m"), replies, budget, tmp_path / "files")
+
+
+def test_failures_partial_files_and_broken_lines_are_counted(tmp_path, store):
+    asked = requests(7)
+    options = prices()
+    replies, budget = store("a")
+    ask(BatchExport(options, replies, budget, tmp_path / "files"), asked)
+    with ScriptedServer(lambda body: error(400, "no") if texts(body).endswith("question 2") else "yes") as server:
+        results = process(lines_of(tmp_path / "files"), server.url)
+    results[0] = {
+        "custom_id": asked[0].key(options),
+        "response": None,
+        "error": {"code": "batch_expired", "message": "24 h"},
+    }
+    results[1]["response"]["body"] = {"choices": []}
+    del results[3]["response"]["body"]["usage"]
+    del results[4]["response"]
+    path = write(tmp_path / "out.jsonl", results)
+    content = path.read_bytes()
+    path.write_bytes(b"\nnot json\n[1]\n" + content[:-9])  # the download broke off in the last line
+    report = import_batch([path], options, replies, budget)
+    assert (report.answered, report.known, report.broken_lines) == (1, 0, 3)
+    assert report.failed == {"batch_expired": 1, "unreadable": 3, "http_400": 1}
+    path.write_bytes(content)
+    report = import_batch([path], options, replies, budget)  # the whole file, later
+    assert (report.answered, report.known, report.broken_lines) == (1, 1, 0)
+    assert len(replies) == 2
+    one = options.cost(report.prompt_tokens, report.completion_tokens) / 2
+    assert report.usd == pytest.approx(one)
+    assert budget.spent == pytest.approx(2 * one)
+    # What failed is asked again in a new folder
+    got = ask(BatchExport(options, replies, budget, tmp_path / "round 2"), asked)
+    assert [isinstance(reply, Reply) for reply in got] == [False] * 5 + [True] * 2
+    assert len(lines_of(tmp_path / "round 2")) == 5
