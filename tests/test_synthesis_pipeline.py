@@ -201,7 +201,7 @@ def test_nothing_to_build_from(tmp_path):
 
 def test_all_rejected_lists_the_reasons(tmp_path):
     (tmp_path / "a.pdf").write_text("<html>")
-    with pytest.raises(ValueError, match=r"all 1 PDFs in .* were rejected:\n  a\.pdf: not_a_pdf"):
+    with pytest.raises(ValueError, match=r"all 1 PDFs of .* were rejected:\n  a\.pdf: not_a_pdf"):
         build(tmp_path, tmp_path.parent / f"{tmp_path.name}-set")
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from itertools import pairwise
+from itertools import filterfalse, pairwise
 
 from .elements import Line, Page, union
 from .text import fold, join_lines
@@ -130,7 +130,7 @@ def is_contents(lines: list[Line]) -> bool:
 
 
 def _head_key(line: Line) -> str:
-    return f"{line.box[1]:.2f} " + "".join(c for c in fold(line.text) if not c.isdigit())
+    return f"{line.box[1]:.2f} " + "".join(filterfalse(str.isdigit, fold(line.text)))
 
 
 def joined(parts: list[Line]) -> Line:

@@ -60,30 +60,26 @@ def _same_line(left: dict, right: dict) -> bool:
 
 def _line(pieces: list[list[dict]], block: int, place) -> Line:
     """One line of its spans; a TeX document has a span for each word, so this loop is most of the work on a page."""
-    texts, boxes = [], []
+    text, boxes, longest = "", [], None
     total = bold = most = 0
-    longest = None
     for spans in pieces:
         before = None
         for span in spans:
-            text, box, size = span["text"], span["bbox"], span["size"]
+            piece, box = span["text"], span["bbox"]
             if before is None:
-                if texts:
-                    texts.append(" ")
-            elif box[0] - before > 0.2 * size:
-                texts.append(" ")
+                text += " " if text else ""
+            elif box[0] - before > 0.2 * span["size"]:
+                text += " "
             before = box[2]
-            if span["flags"] & SUPERSCRIPT:
-                texts.append("^")
-            texts.append(text)
+            text += "^" + piece if span["flags"] & SUPERSCRIPT else piece
             boxes.append(box)
-            total += len(text)
+            total += len(piece)
             if _is_bold(span["font"]):
-                bold += len(text)
-            if len(text.strip()) > most:
-                most, longest = len(text.strip()), span
+                bold += len(piece)
+            if len(piece) > most and len(piece.strip()) > most:
+                most, longest = len(piece.strip()), span
     box = place(union(boxes))
-    return Line(clean("".join(texts)), box, round(longest["size"], 1), bold > 0.5 * total, longest["font"], block)
+    return Line(clean(text), box, round(longest["size"], 1), bold > 0.5 * total, longest["font"], block)
 
 
 @cache

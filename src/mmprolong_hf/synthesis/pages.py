@@ -20,7 +20,7 @@ from .elements import Box, Grid, OutlineEntry, Page, Source, Word, union
 from .images import encode_image
 from .lines import read_lines
 from .rejected import RejectedDocument
-from .ruling import read_cell, ruled_cells
+from .ruling import read_cells, ruled_cells
 from .text import clean
 
 POINTS_PER_INCH = 72
@@ -296,6 +296,6 @@ def _drawings(page, displaylist) -> tuple[list[tuple], list[tuple], list[tuple]]
 
 
 def _grid(rows: list[list[tuple | None]], words: list[tuple], place) -> Grid:
-    boxes = tuple(tuple(None if c is None else place(c) for c in row) for row in rows)
-    cells = tuple(tuple(None if c is None else read_cell(c, words) for c in row) for row in rows)
-    return Grid(union([c for row in boxes for c in row if c is not None]), cells, boxes)
+    boxes = tuple(tuple(cell and place(cell) for cell in row) for row in rows)
+    cells = tuple(tuple(row) for row in read_cells(rows, words))
+    return Grid(union([cell for row in boxes for cell in row if cell]), cells, boxes)

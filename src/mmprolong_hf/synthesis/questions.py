@@ -44,7 +44,7 @@ class Evidence:
 @dataclass(frozen=True)
 class Absence:
     """
-    Words that must stand on none of some pages, else the answer is wrong; compare them with `teacher.fulltext.stands_in`.
+    Words that must stand on none of some pages, else the answer is wrong; `teacher.fulltext.stands_in` compares them.
 
     Args:
         words (`str`): Whole words, in any case and however their lines are broken.
@@ -57,7 +57,7 @@ class Absence:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A question, the evidence it stands on, the parts of its answer and what must be absent, before it is confirmed."""
+    """A question, its evidence, the parts of its answer and what must be absent, before it is confirmed."""
 
     question: Question
     evidence: tuple[Evidence, ...]

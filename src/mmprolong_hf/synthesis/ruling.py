@@ -57,27 +57,34 @@ def ruled_cells(horizontal: list[tuple], vertical: list[tuple]) -> list[list[lis
     return sorted(tables, key=lambda rows: rows[0][0][1])
 
 
-def read_cell(box: tuple, words: list[tuple]) -> str:
+def read_cells(rows: list[list[tuple | None]], words: list[tuple]) -> list[list[str | None]]:
     """
-    The text of one cell: the words whose middle lies in it, line by line.
+    The texts of a table's cells: of each the words whose middle lies in it, line by line.
 
     Args:
-        box (`tuple`): Of the cell, in points.
+        rows (`list[list[tuple | None]]`): As [`ruled_cells`] returns them for one table.
         words (`list[tuple]`): (x0, y0, x1, y1, text, ...) of the page, as PyMuPDF's `"words"`.
 
     Example:
 
     ```python
     >>> words = [(1, 1, 9, 9, "two"), (11, 1, 19, 9, "words,"), (1, 11, 9, 19, "below"), (40, 1, 49, 9, "beside")]
-    >>> read_cell((0, 0, 30, 20), words)
-    'two words, below'
+    >>> read_cells([[(0, 0, 30, 20), None, (35, 0, 60, 20)]], words)
+    [['two words, below', None, 'beside']]
 
     ```
     """
-    x0, y0, x1, y1 = box
-    inside = [w for w in words if x0 <= (w[0] + w[2]) / 2 < x1 and y0 <= (w[1] + w[3]) / 2 < y1]
+    texts = []
+    for row in rows:
+        top, bottom = row[0][1], row[0][3]
+        inside = [w for w in words if top <= _middle(w) < bottom]
+        texts.append([cell and _text([w for w in inside if cell[0] <= (w[0] + w[2]) / 2 < cell[2]]) for cell in row])
+    return texts
+
+
+def _text(words: list[tuple]) -> str:
     lines = []
-    for word in sorted(inside, key=lambda w: w[1] + w[3]):
+    for word in sorted(words, key=_middle):
         if lines and word[1] - lines[-1][-1][1] <= TOUCHING:
             lines[-1].append(word)
         else:
@@ -130,8 +137,8 @@ def _cells(run: list[tuple], left: float, right: float, crossing: list[tuple]) -
     return rows
 
 
-def _middle(line: tuple) -> float:
-    return (line[1] + line[3]) / 2
+def _middle(box: tuple) -> float:
+    return (box[1] + box[3]) / 2
 
 
 def _clusters(places: list[tuple[float, tuple]]) -> list[tuple[float, list[tuple]]]:

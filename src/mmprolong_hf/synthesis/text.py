@@ -87,8 +87,8 @@ def join_lines(lines: list[str], *, hyphenated: bool = True) -> str:
 
     ```
     """
-    text = ""
-    for line in lines:
+    text = lines[0] if lines else ""
+    for line in lines[1:]:
         before = text[-2:-1] if text.endswith("-") else ""
         if before.isalpha() or (before.isdigit() and line[:1].isdigit()):
             text = text[:-1] + line if hyphenated and before.islower() and line[:1].islower() else text + line

@@ -83,8 +83,7 @@ class Completion:
 
         Raises:
             RequestFailed: truncated, filtered or empty. Asking again would cost again and is not done: a larger
-            `max_tokens`
-                or another prompt is another request.
+                `max_tokens` or another prompt is another request.
         """
         if self.finish_reason == "length":
             raise RequestFailed(
@@ -134,6 +133,7 @@ def read_completion(body: object) -> tuple[str, str, tuple[int, int] | None]:
                 case _:
                     usage = None
             if isinstance(text, str):
+                text = text.encode("utf-8", "replace").decode()  # half a surrogate pair cannot be stored or sent again
                 return text, choice.get("finish_reason") or "stop", usage
     raise ValueError(f"the answer is no chat completion: {str(body)[:200]}")
 

@@ -25,7 +25,7 @@ class Request:
         prompt (`str`): Name and hash of the prompt file, e.g. `"extract-single@1f0c9a"`; a changed prompt is a new
             request.
         content (`tuple[str | bytes]`): Texts, and page images as encoded bytes, in the order the model reads them.
-        schema (`dict`, *optional*): JSON schema that the reply has to follow; sent if the options' style is `"json"`.
+        schema (`dict` or `None`): JSON schema that the reply has to follow; sent if the options' style is `"json"`.
         system (`str`, *optional*): System message; none if empty.
 
     Raises:

@@ -10,8 +10,8 @@ from .page_image import HASH_BYTES
 from .shingle_index import ShingleIndex
 from .shingles import WINDOW, sample, shingles, words_of
 
-# A page with fewer sampled shingles (about 40 words) is compared by its image, one with more by its text. Pages that both
-# have text are never compared by their images: text tells more, and the images of one template are much alike.
+# A page with fewer sampled shingles (about 40 words) is compared by its image, one with more by its text. Pages that
+# both have text are never compared by their images: text tells more, and the images of one template are much alike.
 _WORDY = 10
 _WORDS_OF_HASH = HASH_BYTES // 8  # 64-bit words
 
@@ -44,14 +44,15 @@ class Benchmark:
     """
     What must not be in the pool, ready to be compared with any number of documents.
 
-    It holds 16 bytes for each sampled shingle: about 15 MB for 10,000 pages. A document costs a binary search for each of its
-    shingles, and a look at every benchmark page for each of its pages without text (for the others, at those without text).
+    It holds 16 bytes for each sampled shingle: about 15 MB for 10,000 pages. A document costs a binary search for
+    each of its shingles, and a look at every benchmark page for each of its pages without text (for the others, at
+    those without text).
 
     Args:
         rows (`Iterable[Mapping]`): Of `manifest.POOL_SCHEMA`: its PDFs, scanned with `PoolOptions.for_benchmarks`.
         questions (`Iterable[str]`, *optional*): Its questions.
-        unread (`Mapping[str, tuple[str, str]]`, *optional*): Of the PDFs that could not be scanned: source -> reason and
-            detail. They are named in the report.
+        unread (`Mapping[str, tuple[str, str]]`, *optional*): Of the PDFs that could not be scanned: source -> reason
+            and detail. They are named in the report.
 
     Example:
 

@@ -14,8 +14,8 @@ def rows_per_band(threshold: float) -> int:
     How many numbers of a signature two documents must share in a row to be compared at all.
 
     With bands of r numbers, two sets of similarity s agree in one of the 128 / r bands with probability
-    1 - (1 - s^r)^(128 / r) (Leskovec, Rajaraman and Ullman, *Mining of Massive Datasets*, 3.4.2). The longest band that
-    misses at most 1 % of the pairs at the threshold asks for the fewest comparisons.
+    1 - (1 - s^r)^(128 / r) (Leskovec, Rajaraman and Ullman, *Mining of Massive Datasets*, 3.4.2). The longest band
+    that misses at most 1 % of the pairs at the threshold asks for the fewest comparisons.
 
     Args:
         threshold (`float`): Jaccard similarity, 0.5 to 1.0.

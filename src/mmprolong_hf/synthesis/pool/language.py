@@ -20,8 +20,8 @@ def language_of(texts: list[str]) -> tuple[str, float]:
         texts (`list[str]`): Of its pages.
 
     Returns:
-        `tuple[str, float]`: An ISO 639-1 code (639-3 for the few languages without one), and how certain it is, 0 to 1;
-        `("und", ...)` if it is not certain.
+        `tuple[str, float]`: An ISO 639-1 code (639-3 for the few languages without one), and how certain it is, 0 to
+        1; `("und", ...)` if it is not certain.
 
     Example:
 

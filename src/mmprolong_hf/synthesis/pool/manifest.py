@@ -29,6 +29,6 @@ FINGERPRINTS = pa.schema(
     }
 )
 POOL_SCHEMA = pa.schema([*MANIFEST_SCHEMA, *FINGERPRINTS])
-# restricted: it opens without a password, but its author does not permit to copy text. form: it holds fields to fill in.
-# xfa: a form that PDFium cannot show; its pages may only ask for another reader.
+# restricted: it opens without a password, but its author does not permit to copy text. form: it holds fields to fill
+# in. xfa: a form that PDFium cannot show; its pages may only ask for another reader.
 FLAGS = ("restricted", "form", "xfa")

@@ -41,8 +41,8 @@ def text_flaw(row: Mapping, options: PoolOptions) -> Flaw | None:
         return None
     return (
         "scanned",
-        f"{row['scanned_pages']} of its {row['num_pages']} pages are images without text; expected a layer of text, or "
-        "scanned='keep' and an engine that reads it",
+        f"{row['scanned_pages']} of its {row['num_pages']} pages are images without text; expected a layer of text, "
+        "or scanned='keep' and an engine that reads it",
     )
 
 
@@ -55,8 +55,8 @@ def flaw(row: Mapping, options: PoolOptions) -> Flaw | None:
         options (`PoolOptions`): The limits.
 
     Returns:
-        `tuple[str, str] | None`: Reason (too_few_pages, too_many_pages, nearly_empty, scanned, repeated_pages, wrong_language)
-        and detail.
+        `tuple[str, str] | None`: Reason (too_few_pages, too_many_pages, nearly_empty, scanned, repeated_pages,
+        wrong_language) and detail.
     """
     pages, repeated, most = row["num_pages"], row["repeated_pages"], options.max_repeated_pages
     if found := pages_flaw(pages, options) or text_flaw(row, options):
@@ -64,7 +64,8 @@ def flaw(row: Mapping, options: PoolOptions) -> Flaw | None:
     if most is not None and repeated > most * pages:
         return (
             "repeated_pages",
-            f"{repeated} of its {pages} pages repeat an earlier page; expected a share of at most max_repeated_pages={most}",
+            f"{repeated} of its {pages} pages repeat an earlier page; expected a share of at most "
+            f"max_repeated_pages={most}",
         )
     unreadable = _is_scan(row) and row["language"] == UNKNOWN  # kept for an engine that will read it
     if options.languages and row["language"] not in options.languages and not unreadable:

@@ -1,8 +1,8 @@
 """
 One PDF to one row of the manifest: what it is, and the hashes by which it is compared with others.
 
-PDFium alone reads it, so that a pool can be scanned where PyMuPDF is not wanted. PDFium is not thread-safe; call this from
-processes, never from threads, with limits of time and memory for what a broken file may do.
+PDFium alone reads it, so that a pool can be scanned where PyMuPDF is not wanted. PDFium is not thread-safe; call this
+from processes, never from threads, with limits of time and memory for what a broken file may do.
 """
 
 import hashlib
@@ -41,7 +41,8 @@ def scan_pdf(path: str | Path, source: str, *, dpi: int = 144, options: PoolOpti
     """
     Read what the pool must know of one PDF.
 
-    Page sizes are those that `pages.read_pdf` renders, but for the rare page with a /UserUnit, which PDFium does not know.
+    Page sizes are those that `pages.read_pdf` renders, but for the rare page with a /UserUnit, which PDFium does not
+    know.
 
     Args:
         path (`str` or `Path`): The file.
@@ -53,8 +54,8 @@ def scan_pdf(path: str | Path, source: str, *, dpi: int = 144, options: PoolOpti
         `dict`: A row of `manifest.POOL_SCHEMA`.
 
     Raises:
-        RejectedDocument: not_a_pdf, unreadable, encrypted, no_pages, too_few_pages, too_many_pages (before a page is read),
-            page_too_large, nearly_empty, scanned (before a page is rendered).
+        RejectedDocument: not_a_pdf, unreadable, encrypted, no_pages, too_few_pages, too_many_pages (before a page is
+            read), page_too_large, nearly_empty, scanned (before a page is rendered).
     """
     try:
         data = Path(path).read_bytes()

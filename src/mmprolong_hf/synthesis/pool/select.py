@@ -40,13 +40,13 @@ def select(
     The documents to keep, and why each other one is not. The order of `rows` makes no difference.
 
     A document is rejected for the first of these that holds: it is the same file as one whose source sorts before
-    (`"duplicate"`); its own record speaks against it (reasons of `quality.flaw`); it overlaps the benchmark (reasons of
-    `contamination.Match`); it nearly repeats a kept document with more pages, or of as many with a smaller id
+    (`"duplicate"`); its own record speaks against it (reasons of `quality.flaw`); it overlaps the benchmark (reasons
+    of `contamination.Match`); it nearly repeats a kept document with more pages, or of as many with a smaller id
     (`"near_duplicate"`). So a document that is rejected for itself never costs its twin the place.
 
-    Rows are taken one at a time, and what stays of each is its record and its signature, about 6 KB for 24 pages: give a
-    generator that reads Parquet files where there are many. 100,000 rows take 7 s, and against a benchmark of 135 documents
-    and 1,000 questions another 110 s; both grow in proportion (one core, synthetic rows).
+    Rows are taken one at a time, and what stays of each is its record and its signature, about 6 KB for 24 pages:
+    give a generator that reads Parquet files where there are many. 100,000 rows take 7 s, and against a benchmark of
+    135 documents and 1,000 questions another two minutes; both grow in proportion (one core, synthetic rows).
 
     Args:
         rows (`Iterable[Mapping]`): Of `manifest.POOL_SCHEMA`, one for each source.
@@ -89,8 +89,8 @@ def summarise(kept: list[Mapping], rejected: list[Rejection], benchmark: Benchma
         benchmark (`Benchmark`, *optional*): What was compared with.
 
     Returns:
-        `dict`: documents, kept, pages, page_tokens, languages and reasons (counts), benchmark (`Benchmark.facts` or None),
-        and pairs: each rejection that names what the document repeats.
+        `dict`: documents, kept, pages, page_tokens, languages and reasons (counts), benchmark (`Benchmark.facts` or
+        None), and pairs: each rejection that names what the document repeats.
 
     Example:
 

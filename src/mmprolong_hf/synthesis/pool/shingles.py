@@ -13,8 +13,8 @@ from functools import lru_cache
 import numpy as np
 
 SHINGLE_WORDS = 8
-# With windows of 6, any run of 13 = 8 + 6 - 1 words that two texts share gives both the same sampled shingle (13 is the
-# run by which GPT-3's data was checked, Brown et al. 2020), for 2 / (6 + 1) of the shingles.
+# With windows of 6, any run of 13 = 8 + 6 - 1 words that two texts share gives both the same sampled shingle (13 is
+# the run by which GPT-3's data was checked, Brown et al. 2020), for 2 / (6 + 1) of the shingles.
 WINDOW = 6
 NUM_HASHES = 128  # of a signature: an estimated similarity of 0.8 has a standard error of 0.035
 _CUT_WORD = re.compile("[\ufffe\u00ad]\\s*")  # PDFium's sign for a hyphen at a line's end
@@ -70,7 +70,8 @@ def sample(hashes: np.ndarray) -> np.ndarray:
     """
     The shingles that stand for a text: the smallest of each `WINDOW` consecutive ones.
 
-    This is winnowing (Schleimer, Wilkerson and Aiken, SIGMOD 2003): which are chosen depends on their neighbours alone.
+    This is winnowing (Schleimer, Wilkerson and Aiken, SIGMOD 2003): which are chosen depends on their neighbours
+    alone.
 
     Args:
         hashes (`np.ndarray`): From [`shingles`], in the order of the text.
@@ -93,7 +94,8 @@ def sample(hashes: np.ndarray) -> np.ndarray:
 
 def signature(hashes: np.ndarray) -> bytes:
     """
-    The MinHash signature of a set: two sets agree in each of its numbers with the probability of their Jaccard similarity.
+    The MinHash signature of a set: two sets agree in each of its numbers with the probability of their Jaccard
+    similarity.
 
     Broder, "On the resemblance and containment of documents", 1997; the hash functions are multiply-shift.
 

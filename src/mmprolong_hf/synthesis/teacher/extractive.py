@@ -31,8 +31,8 @@ def ask(
         structure (`Structure`): The document.
         seed (`str`): Chooses segments, partners and wordings.
         kinds (`Iterable[str]`, *optional*): Only these kinds of question; all if not given.
-        lines (`Iterable[tuple[Line]]`, *optional*): Every printed line of each page; without them nothing is asked about text,
-            because nothing can be known to stand there once.
+        lines (`Iterable[tuple[Line]]`, *optional*): Every printed line of each page; without them nothing is asked about
+            text, because nothing can be known to stand there once.
     """
     text = FullText(tuple(lines))
     names, prose = Names(structure, seed), read_prose(structure, text, seed)

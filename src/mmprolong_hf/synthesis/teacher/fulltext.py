@@ -25,7 +25,7 @@ class FullText:
     ```python
     >>> def line(text):
     ...     return Line(text, (0, 0, 1, 1), 10, False, "Serif", 1)
-    >>> text = FullText(((line("Use XmlWriter here."),), (line("An XmlWriter and YamlWriters,"), line("or YamlWriter."))))
+    >>> text = FullText(((line("Use XmlWriter."),), (line("An XmlWriter and YamlWriters,"), line("or YamlWriter."))))
     >>> text.pages_of("XmlWriter"), text.pages_of("YamlWriter"), text.count("YamlWriter", 2)
     ((1, 2), (), 2)
 
@@ -56,7 +56,7 @@ class FullText:
         object.__setattr__(self, "_folded", tuple("".join(fold(line.text) for line in page) for page in self.lines))
 
     def pages_of(self, name: str) -> tuple[int, ...]:
-        """Each page as often as the word stands on it; empty if it is also written otherwise or part of a longer word."""
+        """Each page as often as the word stands on it; empty if it is also spelled otherwise or part of another word."""
         key = _key(name)
         return () if key in self._mixed or self._vocabulary.count(key) != 1 else self._places[key]
 
@@ -65,7 +65,7 @@ class FullText:
         return name.lower() in self._small
 
     def count(self, text: str, page: int) -> int:
-        """How often letters and digits stand on a page in this order, within longer words too; pages outside hold nothing."""
+        """How often letters and digits stand on a page in this order, in longer words too; pages outside hold nothing."""
         return self._folded[page - 1].count(fold(text)) if 0 < page <= len(self._folded) else 0
 
     def count_gap(self, before: str, after: str, page: int) -> int:

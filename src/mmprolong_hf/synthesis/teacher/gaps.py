@@ -101,7 +101,7 @@ def _number_gap(sentence: Sentence, text: FullText) -> Gap | None:
 
 
 def _name_gap(sentence: Sentence, text: FullText) -> Gap | None:
-    """The name may stand on no page near; in doubt are a hyphen at a line's end and capitals that only stress a word."""
+    """The name may stand on no page near; in doubt are hyphens at a line's end and capitals that only stress a word."""
     if len(sentence.text.split()) < MIN_WORDS:
         return None
     for name in sentence.names:

@@ -129,7 +129,7 @@ def only_number(sentence: str) -> str | None:
 
 def is_told(name: str, sentence: str) -> bool:
     """
-    Whether the rest of a sentence tells one of its names: by its parts, by the words it abbreviates, or by naming it again.
+    Whether the rest of a sentence tells one of its names: a part of it, the words it abbreviates, or all of it again.
 
     Args:
         name (`str`): A word of the sentence.

@@ -21,7 +21,9 @@ _TOTALS = ("total", "sum", "all", "average", "mean", "overall", "totals", "subto
 
 def tables_in(names: Names, segment: tuple[int, int]) -> list[Table]:
     """
-    The tables of a segment that a question may name cells of: a column called "12" reads like an entry, unless it is a year.
+    The tables of a segment that a question may name cells of.
+
+    A column called "12" reads like an entry, so its table is left out, unless the name is a year.
 
     Args:
         names (`Names`): The whole document.

@@ -27,7 +27,7 @@ class DocumentText:
     pages: tuple[Page, ...]
     second: tuple[str, ...]
     structure: Structure
-    _folded: dict[int, tuple[str, str]] = field(default_factory=dict, repr=False, compare=False)
+    _folded: dict[int, tuple[str, str]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def num_pages(self) -> int:

@@ -1,0 +1,164 @@
+"""A whole build with a model as the teacher and one as the judge, over HTTP: also when they fail, are dear, or answer in batches."""
+
+import json
+import shutil
+from collections import Counter
+
+import pytest
+from scripted_server import ScriptedServer, error, seeded_faults
+from scripted_teacher import Judge, Teacher, learn
+from synthetic_pdf import report
+
+from mmprolong_hf.synthesis.endpoint import BudgetSpent, EndpointRefused, Pending
+from mmprolong_hf.synthesis.output import read_rows
+from mmprolong_hf.synthesis.pipeline import build_dataset
+from mmprolong_hf.synthesis.plan import BuildPlan, read_options
+from mmprolong_hf.synthesis.status import import_results, show_status
+
+DPI = 36
+TASKS = {"extract-single": 3, "extract-multi": 2, "reasoning": 2}
+
+
+@pytest.fixture(scope="module")
+def pdfs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pdfs")
+    for k, city in enumerate(("Lima", "Oslo", "Bern")):
+        titles = [f"{quarter} of {city}" for quarter in ("North", "South", "East", "West", "Centre", "Harbour", "Hills")[: 5 + k]]
+        report(folder / f"{city}.pdf", titles=titles)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def known(pdfs):
+    return learn(sorted(pdfs.iterdir()), dpi=DPI)
+
+
+def plan(pdfs, folder, teacher, judge=None, **changes):
+    fast = {"backoff": 0.01, "timeout": 3.0, "max_retries": 12, "prompt_price": 1.0, "completion_price": 1.0}
+    values = {
+        "pdfs": str(pdfs),
+        "output": str(folder / "set"),
+        "pool": {"min_pages": 1, "near_duplicates": None},
+        "pages": {"dpi": DPI},
+        "questions": {"per_task": TASKS},
+        "teacher": {"model": "a-teacher", "base_url": teacher.url, **fast},
+        "asking": {"tasks": TASKS},
+    }
+    if judge is not None:
+        values["verify"] = {"judge": {"endpoint": {"model": "a-judge", "base_url": judge.url, "temperature": 0.0, **fast}}}
+    return read_options(BuildPlan, values | changes, "the test")
+
+
+def questions(folder):
+    return list(read_rows(folder / "set", "train", part="questions"))
+
+
+@pytest.fixture(scope="module")
+def built(pdfs, known, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("built")
+    with ScriptedServer(Teacher(known)) as teacher, ScriptedServer(Judge(known)) as judge:
+        report_ = build_dataset(plan(pdfs, folder, teacher, judge))
+        return folder, report_, (teacher, judge)
+
+
+def test_what_the_teacher_asked_is_published_with_all_verdicts(built):
+    folder, report_, _ = built
+    rows = questions(folder)
+    assert len(rows) == sum(report_.questions.values()) > 12
+    assert {row["teacher"] for row in rows} == {"a-teacher"}
+    assert Counter(value for row in rows for value in row["verdicts"].values())["fail"] == 0
+    judged = [row["verdicts"] for row in rows]
+    assert {v["evidence_only"] for v in judged} == {v["closed_book"] for v in judged} == {"pass"}
+    assert {row["verdicts"]["single_page"] for row in rows if row["task"] == "extract-multi"} == {"pass"}
+    assert report_.failures == {} or set(report_.failures) <= {"not_given"}
+
+
+def test_the_bill_is_that_of_the_servers(built):
+    folder, report_, servers = built
+    for name, server in zip(("a-teacher", "a-judge"), servers):
+        assert report_.models[name]["calls"] == len(server.requests) == server.charged.total()
+        assert report_.models[name]["usd"] == pytest.approx(server.tokens.total() / 1e6)
+    card = (folder / "set" / "README.md").read_text()
+    assert "**teacher is the model a-teacher**" in card
+    assert "A second model, a-judge, answered from chosen pages only" in card
+
+
+def test_faults_change_nothing_that_is_published(built, pdfs, known, tmp_path):
+    with (
+        ScriptedServer(Teacher(known), seeded_faults(1)) as teacher,
+        ScriptedServer(Judge(known), seeded_faults(2)) as judge,
+    ):
+        build_dataset(plan(pdfs, tmp_path, teacher, judge))
+        assert teacher.shown.total() + judge.shown.total() > 10
+        assert max(teacher.delivered.values()) == max(judge.delivered.values()) == 1
+    assert questions(tmp_path) == questions(built[0])
+
+
+def test_a_judge_that_disagrees_sends_questions_to_the_rejected(built, pdfs, known, tmp_path):
+    class Contrary(Judge):
+        def __call__(self, body):
+            return json.dumps({"answer": "something else"})
+
+    with ScriptedServer(Teacher(known)) as teacher, ScriptedServer(Contrary(known)) as judge:
+        with pytest.raises(ValueError, match="no_questions"):
+            build_dataset(plan(pdfs, tmp_path, teacher, judge))
+        required = {"judge": {"endpoint": {"model": "a-judge", "base_url": judge.url}}, "require": ["quotes_found"]}
+        build_dataset(plan(pdfs, tmp_path, teacher, verify=required))
+    assert {row["verdicts"]["evidence_only"] for row in questions(tmp_path)} == {"fail"}
+
+
+def test_a_spent_budget_stops_cleanly_and_a_larger_one_goes_on(built, pdfs, known, tmp_path):
+    with ScriptedServer(Teacher(known)) as teacher, ScriptedServer(Judge(known)) as judge:
+        with pytest.raises(BudgetSpent, match="give a larger max_usd"):
+            build_dataset(plan(pdfs, tmp_path, teacher, judge, max_usd=0.06))
+        spent = teacher.tokens.total() + judge.tokens.total()
+        assert 0 < spent / 1e6 <= 0.06
+        assert not (tmp_path / "set").exists()
+        assert "build: " in show_status(plan(pdfs, tmp_path, teacher, judge))
+        build_dataset(plan(pdfs, tmp_path, teacher, judge))
+        assert max(teacher.charged.values()) == max(judge.charged.values()) == 1  # nothing was asked twice
+    assert questions(tmp_path) == questions(built[0])
+
+
+def test_a_refused_key_stops_at_once(pdfs, known, tmp_path):
+    with ScriptedServer(lambda body: error(401, "this key is not known")) as teacher:
+        with pytest.raises(EndpointRefused, match="this key is not known"):
+            build_dataset(plan(pdfs, tmp_path, teacher))
+        assert len(teacher.requests) <= 8  # those that were under way
+
+
+def test_batches_give_what_calls_give(built, pdfs, known, tmp_path):
+    models = {"a-teacher": Teacher(known), "a-judge": Judge(known)}
+    with ScriptedServer(Teacher(known)) as teacher, ScriptedServer(Judge(known)) as judge:
+        wanted = plan(pdfs, tmp_path, teacher, judge)
+        for number in range(9):
+            export = tmp_path / f"batch{number}"
+            try:
+                build_dataset(wanted, export=export)
+                break
+            except Pending:
+                for path in sorted(export.rglob("requests-*.jsonl")):
+                    results = tmp_path / "results.jsonl"
+                    results.write_text("".join(map(lambda line: _result(line, models), path.read_text().splitlines())))
+                    assert ", 0 known, 0 broken lines, 0 failed" in import_results(wanted, [results])
+        assert not teacher.requests and not judge.requests
+    assert 1 < number < 8
+    assert questions(tmp_path) == questions(built[0])
+
+
+def _result(line, models):
+    request = json.loads(line)
+    body = {
+        "choices": [{"message": {"content": models[request["body"]["model"]](request["body"])}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 10},
+    }
+    return json.dumps({"custom_id": request["custom_id"], "response": {"status_code": 200, "body": body}, "error": None}) + "\n"
+
+
+def test_the_compact_form_needs_images_for_the_models_only(built, pdfs, known, tmp_path):
+    with ScriptedServer(Teacher(known)) as teacher:
+        build_dataset(plan(pdfs, tmp_path, teacher, pages={"dpi": DPI, "store": "pdf"}))
+    rows = list(read_rows(tmp_path / "set", "train"))
+    assert [row["pdf"] for row in rows] == [(pdfs / row["source"]).read_bytes() for row in rows]
+    assert all(not row["images"] for row in rows)
+    shutil.rmtree(tmp_path / "set")
