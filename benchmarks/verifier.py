@@ -39,6 +39,7 @@ from mmprolong_hf.synthesis.verification import (
     failed,
     read_second,
 )
+from mmprolong_hf.synthesis.verification.judge import CHECKS
 from mmprolong_hf.synthesis.verification.planted import Plant, plant
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
@@ -100,13 +101,13 @@ class Tally:
     def add(self, plants: list[Plant], verdicts: list[dict[str, Verdict]], errors: float | None) -> None:
         for p, found in zip(plants, verdicts):
             self.caught[p.kind][errors] += failed(found, VERDICTS) is not None
-            names = {name for name, verdict in found.items() if verdict.value == "fail"}
+            names = [name for name, verdict in found.items() if verdict.value == "fail"]
             if errors is None:
                 self.planted[p.kind] += 1
                 self.is_wrong[p.kind] = p.is_wrong
                 self.by[p.kind].update(names)
             elif errors == 0:
-                self.by_judge[p.kind].update(names - set(VERDICTS[:6]))
+                self.by_judge[p.kind].update(name for name in names if name in CHECKS)
 
 
 def measure(path: Path, args, tally: Tally) -> None:

@@ -33,7 +33,7 @@ def learn(paths, *, dpi: int) -> list[Known]:
     """What a teacher has to know of some PDFs."""
     known = []
     for path in paths:
-        source = read_pdf(path, dpi=dpi)
+        source = read_pdf(path, dpi=dpi, min_characters=0)
         lines = [page.lines for page in source.pages]
         candidates = ask(build_structure(source), seed="teacher", lines=lines)
         known.append(

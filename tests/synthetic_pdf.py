@@ -1,8 +1,12 @@
 """PDFs with known contents, drawn in code for the tests of synthesis."""
 
+import hashlib
 from pathlib import Path
 
 import pymupdf
+
+from mmprolong_hf.synthesis.document import Written, build_document
+from mmprolong_hf.synthesis.plan import folder_plan
 
 PAGE = (612, 792)
 BODY = "This line of running text says nothing in particular and only fills the page."
@@ -75,3 +79,11 @@ def cards(path: Path, letters: str, *, side: float = 28) -> Path:
 
 def _word(k: int) -> str:
     return ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"][k]
+
+
+def built(path: Path, **changes) -> Written:
+    """What a build makes of one PDF; keys of the plan with "__" for the dot."""
+    changes = {name.replace("__", "."): value for name, value in changes.items()}
+    plan = folder_plan("pdfs", {"output": "set", "pages.dpi": 36, **changes})
+    item = {"source": path.name, "doc_id": hashlib.sha256(path.read_bytes()).hexdigest(), "language": "en"}
+    return build_document(path, item, plan)

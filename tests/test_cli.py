@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import tiny
+from synthetic_pdf import report
 
 
 def mmprolong(*words, environment, cwd):
@@ -29,16 +30,36 @@ def test_build_then_needle(tmp_path, environment):
     reportlab.write_cards(tmp_path / "pdfs", num_documents={3: 4})
     done = mmprolong("build", "pdfs", "set", environment=environment, cwd=tmp_path)
     assert done.returncode == 1  # cards are nearly empty by the rule for real documents
-    assert "error: all 4 PDFs in pdfs were rejected" in done.stderr
+    assert "error: all 4 PDFs of pdfs were rejected" in done.stderr
     assert "nearly_empty" in done.stderr
     reportlab.write_reports(tmp_path / "reports", count=1)
     done = mmprolong("build", "reports", "set", environment=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "questions: extract-multi" in done.stdout
     tiny.save_checkpoint(tmp_path / "model", max_pixels=28 * 28 * 300)
     words = ["needle", "model", "set", "out", "--lengths", "700,1500", "--depths", 2, "--trials", 1, "--size", 0.05]
     done = mmprolong(*words, environment=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "out/heatmap.png").exists()
+
+
+def test_a_plan_is_estimated_built_and_watched(tmp_path, environment):
+    (tmp_path / "pdfs").mkdir()
+    for k in (1, 2):
+        report(tmp_path / "pdfs" / f"{k}.pdf", titles=[f"{side} {k}" for side in ("Left side", "Right side")])
+    plan = "pdfs: pdfs\noutput: set\nwork: work\npool: {min_pages: 1, near_duplicates: null}\npages: {dpi: 36}\n"
+    (tmp_path / "plan.yaml").write_text(plan)
+    done = mmprolong("build", "plan.yaml", "--dry_run", environment=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2 PDFs; looked at 2, read 2 of them whole. Nothing was written." in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pdfs", "plan.yaml"]
+    done = mmprolong("build", "plan.yaml", "--set", "pages.store=pdf", environment=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2 documents (train 2), 12 pages" in done.stdout
+    done = mmprolong("build", "plan.yaml", "--set", "pages.store=pdf", "--status", environment=environment, cwd=tmp_path)
+    assert "build: 2 of 2 PDFs, 100.0%" in done.stdout
+    done = mmprolong("build", "plan.yaml", "--set", "pages.stor=pdf", environment=environment, cwd=tmp_path)
+    assert done.stderr == "error: plan.yaml: pages: unknown key 'stor', did you mean 'store'?\n"
 
 
 def test_train_takes_a_recipe(tmp_path, environment):

@@ -70,7 +70,7 @@ def test_what_the_teacher_asked_is_published_with_all_verdicts(built):
     judged = [row["verdicts"] for row in rows]
     assert {v["evidence_only"] for v in judged} == {v["closed_book"] for v in judged} == {"pass"}
     assert {row["verdicts"]["single_page"] for row in rows if row["task"] == "extract-multi"} == {"pass"}
-    assert report_.failures == {} or set(report_.failures) <= {"not_given"}
+    assert set(report_.failures) <= {"not_given", "no_expression"}  # the extractive teacher counts without a calculation
 
 
 def test_the_bill_is_that_of_the_servers(built):
@@ -97,7 +97,7 @@ def test_faults_change_nothing_that_is_published(built, pdfs, known, tmp_path):
 def test_a_judge_that_disagrees_sends_questions_to_the_rejected(built, pdfs, known, tmp_path):
     class Contrary(Judge):
         def __call__(self, body):
-            return json.dumps({"answer": "something else"})
+            return json.dumps({"answer": "something else", "same": "no"})
 
     with ScriptedServer(Teacher(known)) as teacher, ScriptedServer(Contrary(known)) as judge:
         with pytest.raises(ValueError, match="no_questions"):

@@ -1,5 +1,6 @@
 """Opening, rejecting, rendering and reading PDFs."""
 
+import dataclasses
 import io
 import pickle
 import time
@@ -7,9 +8,10 @@ import time
 import pymupdf
 import pytest
 from PIL import Image
-from synthetic_pdf import report
+from synthetic_pdf import report, rows, table
 
-from mmprolong_hf.synthesis.pages import image_size, open_pdf, read_pdf
+from mmprolong_hf.synthesis import pages
+from mmprolong_hf.synthesis.pages import open_pdf, read_pdf, render_page
 from mmprolong_hf.synthesis.rejected import RejectedDocument
 
 TEXT = "Some words that stand on this page, so that it is not nearly empty at all."
@@ -81,12 +83,6 @@ def test_a_page_of_20_metres_is_rejected_before_it_is_rendered(tmp_path):
     assert time.perf_counter() - started < 1
 
 
-@pytest.mark.parametrize("points", [(9000.0, 9000.0), (9000.0, 72.0), (7200.0, 10.0)])
-def test_image_size_limits(points):
-    with pytest.raises(RejectedDocument, match="page_too_large: page 1 would be"):
-        image_size(points, dpi=144, max_pixels=40_000_000)
-
-
 @pytest.mark.parametrize("content", [b"<html><body>404 Not Found</body></html>", b"\x89PNG\r\n", b""])
 def test_not_a_pdf(tmp_path, content):
     (tmp_path / "page.pdf").write_bytes(content)
@@ -141,3 +137,78 @@ def test_words_and_rules_are_read_only_where_a_table_may_stand(tmp_path):
     assert [bool(p.words) for p in pages] == [False, True, False]
     assert len(pages[1].rules) == 3
     assert pages[2].figures
+
+
+@pytest.mark.parametrize("dpi", [50, 72, 100, 144])
+def test_pages_have_the_pixels_of_the_engines_own_images(tmp_path, dpi):
+    document = pymupdf.open()
+    for size, rotation in (((612, 792), 0), ((595.276, 841.89), 90), ((363.03, 272.2), 0)):
+        page = document.new_page(width=size[0], height=size[1])
+        page.insert_text((72, 72), TEXT, fontsize=12)
+        page.draw_circle((200, 150), 60, color=(1, 0, 0), fill=(0.2, 0.9, 0.7), fill_opacity=0.5)
+        page.set_rotation(rotation)
+    document.save(tmp_path / "a.pdf")
+    for page, bare in zip(read_pdf(tmp_path / "a.pdf", dpi=dpi, image_format="png").pages, document, strict=True):
+        expected = bare.get_pixmap(dpi=dpi, colorspace=pymupdf.csRGB, alpha=False)
+        assert (page.width, page.height) == (expected.width, expected.height)
+        assert Image.open(io.BytesIO(page.image)).tobytes() == expected.samples
+
+
+def test_lossless_formats_have_the_same_pixels(tmp_path):
+    path = report(tmp_path / "a.pdf", chapters=1)
+    png, webp, jpeg = (
+        Image.open(io.BytesIO(read_pdf(path, dpi=72, image_format=name).pages[2].image))
+        for name in ("png", "webp", "jpeg")
+    )
+    assert png.mode == webp.mode == jpeg.mode == "RGB"
+    assert png.tobytes() == webp.tobytes() != jpeg.tobytes()
+    with pytest.raises(ValueError, match="image_format is 'gif', expected one of jpeg, png, webp"):
+        read_pdf(path, image_format="gif")
+
+
+def test_without_images_everything_else_is_the_same(tmp_path):
+    path = report(tmp_path / "a.pdf", chapters=1)
+    whole, parsed = read_pdf(path), read_pdf(path.read_bytes(), images=False)
+    assert all(page.image for page in whole.pages)
+    without = [dataclasses.replace(page, image=b"") for page in whole.pages]
+    assert dataclasses.replace(whole, pages=tuple(without)) == parsed
+
+
+def test_a_page_that_waited_for_text_is_rendered_in_the_end(tmp_path, monkeypatch):
+    document = pymupdf.open(blank(tmp_path / "a.pdf", pages=3))
+    document.new_page(0)  # an empty cover
+    document.save(tmp_path / "b.pdf")
+    found = read_pdf(tmp_path / "b.pdf").pages
+    assert [page.image for page in found] == [render_page(document, k, dpi=144) for k in (1, 2, 3, 4)]
+    document.new_page(0)  # more of them
+    document.delete_pages(3, 4)
+    document.save(tmp_path / "c.pdf")
+    monkeypatch.setattr(pages, "_render", lambda *args: pytest.fail("rendered a document that is rejected"))
+    assert reason_of(tmp_path / "c.pdf") == "nearly_empty"
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_ruled_cells_are_read_with_their_boxes(tmp_path, rotation):
+    document = pymupdf.open()
+    page = document.new_page(width=612, height=792)
+    table(page, 200, "Stations", rows(1), ruled=True, left=72)
+    page.insert_text((72, 400), TEXT)
+    page.set_rotation(rotation)
+    document.save(tmp_path / "a.pdf")
+    (grid,) = read_pdf(tmp_path / "a.pdf", min_characters=1).pages[0].grids
+    assert [list(row) for row in grid.cells] == rows(1)
+    x0, y0, x1, y1 = grid.boxes[1][0]
+    expected = (72 / 612, 218 / 792, 212 / 612, 236 / 792)
+    if rotation:  # clockwise
+        expected = (1 - expected[3], expected[0], 1 - expected[1], expected[2])
+    assert (x0, y0, x1, y1) == pytest.approx(expected, abs=0.002)
+
+
+def test_words_with_underscores_stay_whole_in_a_cell(tmp_path):
+    document = pymupdf.open()
+    page = document.new_page(width=612, height=792)
+    table(page, 200, "Names", [["Name", "Use"], ["label_max_dx", "An offset"], ["x", "Another"]], ruled=True)
+    page.insert_text((72, 400), TEXT)
+    document.save(tmp_path / "a.pdf")
+    (grid,) = read_pdf(tmp_path / "a.pdf", min_characters=1).pages[0].grids
+    assert grid.cells[1] == ("label_max_dx", "An offset")

@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 from PIL import ImageColor
-from synthetic_pdf import report
+from synthetic_pdf import built, report
 
-from mmprolong_hf.synthesis.document import BuildOptions, build_document
 from mmprolong_hf.synthesis.preview import COLOURS, draw_question
 
 
 @pytest.fixture(scope="module")
 def row(tmp_path_factory):
-    return build_document(report(tmp_path_factory.mktemp("pdf") / "a.pdf"), "a.pdf", BuildOptions(dpi=72))[0]
+    return built(report(tmp_path_factory.mktemp("pdf") / "a.pdf"), pages__dpi=72).row
 
 
 @pytest.mark.parametrize("source", ["Layout", "Table"])
@@ -33,5 +32,5 @@ def test_evidence_is_framed_in_colour_on_each_of_its_pages(row, source):
 
 
 def test_no_such_question(row):
-    with pytest.raises(ValueError, match="index is 99, but the row has 16 questions"):
-        draw_question(row, 99)
+    with pytest.raises(ValueError, match=rf"index is 999, but the row has {len(row['questions'])} questions"):
+        draw_question(row, 999)

@@ -1,6 +1,6 @@
 """What a build says of itself."""
 
-from mmprolong_hf.synthesis.report import BuildReport, card_facts
+from mmprolong_hf.synthesis.report import BuildReport
 
 REPORT = BuildReport(
     "out",
@@ -8,6 +8,8 @@ REPORT = BuildReport(
     rejected={"c.pdf": ("encrypted", "it needs a password"), "d.pdf": ("encrypted", "so does it")},
     rows={"train": 2},
     questions={"reasoning": 4},
+    mixture={"tokens": 5000, "shortfall": {"reasoning": "1 sample"}},
+    models={"a-model": {"calls": 3, "prompt_tokens": 90, "completion_tokens": 9, "usd": 0.5, "unsettled_usd": 0.0}},
     pages=30,
     seconds=2.0,
 )
@@ -19,13 +21,10 @@ def test_the_summary_names_every_rejected_file():
     for words in (
         "2 documents (train 2)",
         "4 questions: reasoning 4",
+        "5000 tokens of samples",
+        "not reached: reasoning, 1 sample",
+        "a-model: 3 calls, 90 + 9 tokens, 0.5000 USD",
         "2 rejected: encrypted 2",
         "  c.pdf: encrypted: it needs",
     ):
         assert words in str(REPORT)
-
-
-def test_the_card_has_a_table_or_says_none():
-    facts = card_facts(REPORT)
-    assert "| encrypted | 2 |" in facts["rejected"]
-    assert facts["dropped"] == "None."

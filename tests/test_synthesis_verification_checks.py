@@ -203,6 +203,7 @@ def test_answer_hidden(text, words, answer, answer_format, value):
         ("count('1001', 'North')", "2", "fail", "operand_not_in_quotes"),
         ("2001 ** 1001", "1", "fail", "unreadable_expression"),
         ("2001 - 1001", "one thousand", "fail", "other_value"),
+        ("*".join(["2001"] * 200), "1", "fail", "other_value"),  # too large for a float
     ],
 )
 def test_expression(text, expression, answer, value, reason):

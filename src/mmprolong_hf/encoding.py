@@ -13,6 +13,7 @@ from transformers.utils import is_torchvision_available
 
 from mmprolong_hf.lengths import ImageLimits
 from mmprolong_hf.positions import IGNORE_INDEX
+from mmprolong_hf.synthesis.render import PdfPages
 
 
 class _ImageOnly:
@@ -187,6 +188,8 @@ class UndecodedRows(Sequence):
     """
     Rows of a dataset with their images as stored, to be opened one by one: a plain row of a long document decodes all its pages.
 
+    In the compact form, where a row has no images but the `pdf` itself, its `images` are the pages rendered when they are opened.
+
     Args:
         dataset (`Dataset`): With a column `images`.
     """
@@ -200,7 +203,10 @@ class UndecodedRows(Sequence):
     def __getitem__(self, index: int) -> dict:
         if not 0 <= index < len(self):
             raise IndexError(f"row {index} of {len(self)}")
-        return self.rows[index].to_pylist()[0]
+        row = self.rows[index].to_pylist()[0]
+        if row.get("pdf") and not row["images"]:
+            row["images"] = PdfPages(row["pdf"], row["dpi"], row["engine"])
+        return row
 
 
 def decode_image(image: dict | Image.Image) -> Image.Image:

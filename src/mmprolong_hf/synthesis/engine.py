@@ -29,6 +29,7 @@ KINDS = ("local", "ray", "slurm")
 LOCAL_SHARD = 1024  # local workers share a shard, so a large one leaves none of them idle at its end
 REMOTE_SHARD = 64
 SHARDS_PER_WORKER = 4
+SLURM_PAUSE = 10.0  # seconds between looks at a job
 
 # A stage's work on one shard: its items that are left as (index, item), the folder for the shard's own files, settings, how many
 # processes it may use, and whom to tell (index, outcome). Files that an outcome stands for are written before it is told.
@@ -284,10 +285,10 @@ def write_whole(path: Path, data: bytes) -> None:
     partial.replace(path)
 
 
-def _wait_for_slurm(executor: SlurmPipelineExecutor, pause: float = 10.0) -> None:
+def _wait_for_slurm(executor: SlurmPipelineExecutor) -> None:
     """Until all shards are done, or Slurm knows the job no more; datatrove itself returns as soon as it has submitted."""
     while executor.get_incomplete_ranks():
         queued = subprocess.run(["squeue", "-h", "-j", str(executor.job_id)], capture_output=True, text=True)
         if not queued.stdout.strip():
             return
-        time.sleep(pause)
+        time.sleep(SLURM_PAUSE)

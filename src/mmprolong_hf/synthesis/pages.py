@@ -5,7 +5,6 @@ The only file that imports PyMuPDF (AGPL-3.0): it is needed to build a dataset, 
 thread-safe; call this from processes, never from threads.
 """
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,16 +14,14 @@ import pymupdf
 from PIL import Image
 from pymupdf import mupdf
 
-from ..lengths import MAX_ASPECT_RATIO
 from .elements import Box, Grid, OutlineEntry, Page, Source, Word, union
-from .images import encode_image
+from .images import POINTS_PER_INCH, encode_image, image_size
 from .lines import read_lines
 from .rejected import RejectedDocument
 from .ruling import read_cells, ruled_cells
 from .text import clean
 
-POINTS_PER_INCH = 72
-MAX_SIDE = 16_384  # pixels; JPEG itself ends at 65,535
+ENGINE = f"pymupdf {pymupdf.__version__}"
 # Ligatures are split and text outside the page is dropped by MuPDF; images would be copied into the answer.
 _TEXT_FLAGS = (
     (pymupdf.TEXTFLAGS_DICT | pymupdf.TEXT_MEDIABOX_CLIP)
@@ -40,19 +37,19 @@ pymupdf.TOOLS.mupdf_display_errors(False)
 pymupdf.TOOLS.mupdf_display_warnings(False)
 
 
-def open_pdf(path: str | Path, *, min_pages: int = 1, max_pages: int = 200) -> pymupdf.Document:
+def open_pdf(pdf: str | Path | bytes, *, min_pages: int = 1, max_pages: int = 200) -> pymupdf.Document:
     """
     Open a PDF after checking everything that can be checked without reading a page.
 
     Args:
-        path (`str` or `Path`): The file.
+        pdf (`str`, `Path` or `bytes`): The file, or what is in it.
         min_pages (`int`, *optional*, defaults to `1`): Fewer pages are rejected.
         max_pages (`int`, *optional*, defaults to `200`): More pages are rejected; this takes no time, whatever their number.
 
     Raises:
         RejectedDocument: not_a_pdf, unreadable, encrypted, no_pages, too_few_pages, too_many_pages.
     """
-    data = Path(path).read_bytes()
+    data = pdf if isinstance(pdf, bytes) else Path(pdf).read_bytes()
     if b"%PDF-" not in data[:1024]:  # MuPDF would open HTML or an image as a document
         raise RejectedDocument("not_a_pdf", "its first 1024 bytes hold no %PDF- header; expected a PDF")
     try:
@@ -75,49 +72,8 @@ def open_pdf(path: str | Path, *, min_pages: int = 1, max_pages: int = 200) -> p
     return document
 
 
-def image_size(points: tuple[float, float], *, dpi: int, max_pixels: int, number: int = 1) -> tuple[int, int]:
-    """
-    Pixels of a page before it is rendered, so that a page of 20 m never asks for memory.
-
-    Args:
-        points (`tuple[float, float]`): Width and height in points.
-        dpi (`int`): Pixels per inch.
-        max_pixels (`int`): More are rejected.
-        number (`int`, *optional*, defaults to `1`): The page, for the message.
-
-    Raises:
-        RejectedDocument: page_too_large.
-
-    Example:
-
-    ```python
-    >>> image_size((612.0, 792.0), dpi=144, max_pixels=40_000_000)
-    (1224, 1584)
-    >>> image_size((56693.0, 792.0), dpi=144, max_pixels=40_000_000, number=3)
-    Traceback (most recent call last):
-    ...
-    mmprolong_hf.synthesis.rejected.RejectedDocument: page_too_large: page 3 would be 113386 x 1584 pixels at 144 dpi; expected at most 40000000 pixels, 16384 on a side and 200:1
-
-    ```
-    """
-    # the same rounding as MuPDF: outwards, forgiving a thousandth
-    width, height = (math.ceil(p * dpi / POINTS_PER_INCH - 1e-3) for p in points)
-    if (
-        min(width, height) < 1
-        or width * height > max_pixels
-        or max(width, height) > MAX_SIDE
-        or max(width, height) > MAX_ASPECT_RATIO * min(width, height)
-    ):
-        raise RejectedDocument(
-            "page_too_large",
-            f"page {number} would be {width} x {height} pixels at {dpi} dpi; expected at most {max_pixels} pixels, "
-            f"{MAX_SIDE} on a side and {MAX_ASPECT_RATIO}:1",
-        )
-    return width, height
-
-
 def read_pdf(
-    path: str | Path,
+    pdf: str | Path | bytes,
     *,
     dpi: int = 144,
     min_pages: int = 1,
@@ -131,7 +87,7 @@ def read_pdf(
     Read a whole PDF: every page rendered, with its text, lines and ruled tables.
 
     Args:
-        path (`str` or `Path`): The file.
+        pdf (`str`, `Path` or `bytes`): The file, or what is in it.
         dpi (`int`, *optional*, defaults to `144`): Pixels per inch of the images.
         min_pages (`int`, *optional*, defaults to `1`): Fewer pages are rejected.
         max_pages (`int`, *optional*, defaults to `200`): More pages are rejected.
@@ -146,13 +102,12 @@ def read_pdf(
         RejectedDocument: as [`open_pdf`], and page_too_large, nearly_empty, unreadable.
         ValueError: for an unknown `image_format`.
     """
-    with open_pdf(path, min_pages=min_pages, max_pages=max_pages) as document:
+    with open_pdf(pdf, min_pages=min_pages, max_pages=max_pages) as document:
         try:
             pages, characters = [], 0
             for page in document:
-                image_size(
-                    (page.rect.width, page.rect.height), dpi=dpi, max_pixels=max_pixels, number=page.number + 1
-                )
+                rect = page.rect
+                image_size((rect.width, rect.height), dpi=dpi, max_pixels=max_pixels, number=page.number + 1)
                 displaylist = page.get_displaylist()  # the page's program is run once, for text, drawings and image
                 read = _read_page(page, displaylist, dpi)
                 characters += sum(len(line.text) for line in read.lines)
@@ -177,7 +132,7 @@ def read_pdf(
             if 1 <= page <= len(pages)
         )
         title = clean(document.metadata.get("title") or "")
-    return Source(title, f"pymupdf {pymupdf.__version__}", outline, tuple(pages))
+    return Source(title, ENGINE, outline, tuple(pages))
 
 
 def render_page(document: pymupdf.Document, number: int, *, dpi: int, image_format: str = "jpeg") -> bytes:
@@ -195,13 +150,11 @@ def render_page(document: pymupdf.Document, number: int, *, dpi: int, image_form
 
 
 def _render(page, displaylist, dpi: int) -> pymupdf.Pixmap:
-    """The pixels of `get_pixmap(dpi=dpi)` on white, in the four bytes a pixel in which Pillow takes them without a copy."""
+    """The pixels of `Page.get_pixmap(dpi=dpi)`, in the four bytes a pixel in which Pillow takes them without a copy."""
     zoom = mupdf.FzMatrix(dpi / POINTS_PER_INCH, 0, 0, dpi / POINTS_PER_INCH, 0, 0)
-    x0, y0, x1, y1 = _pixels(page, dpi)
+    pixels = mupdf.fz_make_irect(*_pixels(page, dpi))
     # without separations: pymupdf.Pixmap adds empty ones, and MuPDF then draws other shades of grey
-    pixmap = mupdf.fz_new_pixmap_with_bbox(
-        pymupdf.csRGB.this, mupdf.fz_make_irect(x0, y0, x1, y1), mupdf.FzSeparations(), 1
-    )
+    pixmap = mupdf.fz_new_pixmap_with_bbox(pymupdf.csRGB.this, pixels, mupdf.FzSeparations(), 1)
     mupdf.fz_clear_pixmap_with_value(pixmap, 255)
     _run(displaylist, mupdf.fz_new_draw_device(zoom, pixmap), mupdf.FzMatrix())
     return pymupdf.Pixmap("raw", pixmap)
@@ -279,19 +232,20 @@ def _inside(part: float) -> float:
 def _drawings(page, displaylist) -> tuple[list[tuple], list[tuple], list[tuple]]:
     """Boxes of pictures, of horizontal and of vertical lines, in points of the unrotated page."""
     boxes = []
-    device = pymupdf.JM_new_bbox_device(boxes, False)  # what Page.get_bboxlog runs, which lists every piece of text too
+    device = pymupdf.JM_new_bbox_device(boxes, False)  # that of Page.get_bboxlog, which lists every piece of text too
     device.use_virtual_fill_text(False)
     device.use_virtual_stroke_text(False)
     device.use_virtual_ignore_text(False)
     _run(displaylist, device, mupdf.FzMatrix(*page.derotation_matrix))
     figures, horizontal, vertical = [], [], []
-    for kind, (x0, y0, x1, y1) in boxes:
-        if "path" in kind and y1 - y0 < 3 and x1 - x0 > 8:
-            horizontal.append((x0, y0, x1, y1))
-        elif "path" in kind and x1 - x0 < 3 and y1 - y0 > 8:
-            vertical.append((x0, y0, x1, y1))
-        elif min(x1 - x0, y1 - y0) > 30:
-            figures.append((x0, y0, x1, y1))
+    for kind, box in boxes:
+        width, height = box[2] - box[0], box[3] - box[1]
+        if "path" in kind and height < 3 and width > 8:
+            horizontal.append(box)
+        elif "path" in kind and width < 3 and height > 8:
+            vertical.append(box)
+        elif min(width, height) > 30 and not kind.endswith("imgmask"):
+            figures.append(box)
     return figures, horizontal, vertical
 
 

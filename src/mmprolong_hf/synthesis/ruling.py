@@ -29,8 +29,8 @@ def ruled_cells(horizontal: list[tuple], vertical: list[tuple]) -> list[list[lis
 
     ```python
     >>> rows = [(0, y - 1, 100, y + 1) for y in (10, 30, 50)]
-    >>> ruled_cells(rows, [(49, 30, 51, 50)])
-    [[[(0, 10, 100, 30), None], [(0, 30, 50, 50), (50, 30, 100, 50)]]]
+    >>> ruled_cells(rows, [(0, 10, 1, 50), (49, 30, 51, 50)])
+    [[[(0, 10.0, 100, 30.0), None], [(0, 30.0, 50.0, 50.0), (50.0, 30.0, 100, 50.0)]]]
     >>> ruled_cells(rows, [(0, 10, 1, 50), (99, 10, 100, 50)])
     []
 

@@ -14,7 +14,7 @@ from .document_text import DocumentText
 
 PHRASES = Path(__file__).parent / "phrases.yaml"
 Place = tuple[int, int]  # first and last page, 1-based
-_JOIN = r"(?:\s*(?:,|-|–|/|&|\bto\b|\band\b|\bor\b|\bthrough\b)\s*)+"
+_JOIN = r"\s*(?:(?:,|-|–|/|&|\bto\b|\band\b|\bor\b|\bthrough\b)\s*)+"
 _PAGES = re.compile(rf"(?:\bpages?|\bpp?\.)\s*(\d+(?:{_JOIN}(?:page\s+)?\d+)*)|第\s*(\d+)\s*[页頁]", re.IGNORECASE)
 _RANGE = re.compile(r"\s*(?:-|–|\bto\b|\bthrough\b)\s*")
 _LABEL_NUMBER = r"[A-Z]?\d+(?:[.-]\d+)*"
@@ -23,8 +23,10 @@ _LABELS = re.compile(
 )
 _SECTION_NUMBER = r"(?:\d+(?:\.\d+)*|[A-Z](?:\.\d+)*|[IVXL]+)(?![\w.]*\w)"
 _NUMBERED = re.compile(
-    rf"(?i:\b(?P<kind>(?:sub)*sections?|chapters?|appendix|appendices|parts?))\s+(?P<numbers>{_SECTION_NUMBER}(?:(?:,?\s+(?:and|or)\s+|,\s*){_SECTION_NUMBER})*)"
+    rf"(?i:\b(?P<kind>(?:sub)*sections?|sec\.|chapters?|appendix|appendices|parts?))\s+(?P<numbers>{_SECTION_NUMBER}(?:(?:,?\s+(?:and|or)\s+|,\s*){_SECTION_NUMBER})*)"
 )
+_CHINESE_NUMBERED = re.compile(r"第\s*(?P<numbers>\d+(?:\.\d+)*)\s*(?P<kind>[章节節])")
+_SINGLE_QUOTED = re.compile(r"(?<=\s)['‘]([^'‘’]+)['’](?=[\s,.;:?!)]|$)")
 QUOTED = re.compile(r"[\"“]([^\"“”]+)[\"”]")
 _TITLE_BEFORE = re.compile(
     r"\b(?:(?:sub)*sections?|chapters?|appendix|parts?|headings?|titles?|titled|headed|entitled|called|named|within)\W*$",
@@ -88,7 +90,11 @@ def find_anchors(question: str, text: DocumentText) -> list[Anchor]:
     plain = own_words(question)
     found = [_pages(m, text) for m in _PAGES.finditer(plain)]
     found += [[a for n in _numbers(m) if (a := _label(m, n, text))] for m in _LABELS.finditer(plain)]
-    found += [[_numbered(m, n, text) for n in _numbers(m)] for m in _NUMBERED.finditer(plain)]
+    found += [
+        [_numbered(m, n, text) for n in _numbers(m)]
+        for pattern in (_NUMBERED, _CHINESE_NUMBERED)
+        for m in pattern.finditer(plain)
+    ]
     found.append(_quoted(_without_conventions(question), text))
     found.append([a for m in _UNQUOTED.finditer(plain) if (a := _titled(m[1].strip(), text)).places])
     found.append([_alone(m, text) for m in _ALONE_ON_PAGE.finditer(plain)])
@@ -129,7 +135,8 @@ def ambiguous(anchors: list[Anchor], evidence_pages: tuple[int, ...]) -> list[An
 def _without_conventions(question: str) -> str:
     for pattern in load_phrases()["conventions"]:
         question = re.sub(pattern, "", question, flags=re.IGNORECASE)
-    return question
+    # between double quotes, single ones are a part of what is quoted
+    return question if QUOTED.search(question) else _SINGLE_QUOTED.sub(r'"\1"', question)
 
 
 def _numbers(match: re.Match) -> list[str]:
@@ -159,7 +166,7 @@ def _label(match: re.Match, number: str, text: DocumentText) -> Anchor | None:
 
 def _numbered(match: re.Match, number: str, text: DocumentText) -> Anchor:
     """ "Chapter 4" is printed so, or is the chapter "4"; "section 3.2" is a number alone."""
-    kind = match["kind"].lower().replace("appendices", "appendix").removeprefix("sub").rstrip("s")
+    kind = next((k for k in ("chapter", "appendix", "part") if match["kind"].lower().startswith(k[:4])), "section")
     same = [s for s in text.structure.sections if _bare(s.number) == number.casefold()]
     exact = [s for s in same if s.number.casefold().startswith(kind)]
     bare = [s for s in same if s.number.casefold() == number.casefold()]
@@ -170,7 +177,7 @@ def _numbered(match: re.Match, number: str, text: DocumentText) -> Anchor:
 
 
 def _bare(number: str) -> str:
-    return re.sub(r"^(?:chapter|appendix|part|section)\s+", "", number.casefold())
+    return re.sub(r"^(?:chapter|appendix|part|section)\s+|^第\s*|\s*[章节節部]$", "", number.casefold())
 
 
 def _extent(section: Section) -> Place:

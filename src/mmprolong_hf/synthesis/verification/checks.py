@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 
 from ..questions import MAX_ANSWER, Candidate
 from ..schema import NOT_ANSWERABLE
@@ -151,7 +152,7 @@ def _expression(candidate: Candidate, text: DocumentText) -> Verdict:
         return Verdict("fail", "unreadable_expression", str(error))
     equal = equals_printed(value, question.answer, percent="%" in question.expression)
     if equal is False or (equal is None and question.answer_format in ("Integer", "Float")):
-        shown = f"{float(value):.10g}"
+        shown = f"{Decimal(value.numerator) / value.denominator:.10g}"
         return Verdict("fail", "other_value", f"{question.expression[:80]} = {shown}, not {question.answer!r}")
     printed = _printed(candidate, text)
     # a mean divides by as many numbers as it adds

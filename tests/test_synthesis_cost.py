@@ -1,0 +1,67 @@
+"""What a build is said to take, beside what it took."""
+
+import pytest
+from scripted_server import ScriptedServer
+from scripted_teacher import Teacher, learn
+from synthetic_pdf import report
+
+import mmprolong_hf.synthesis.cost as cost
+from mmprolong_hf.synthesis.cost import Amount, estimate_build
+from mmprolong_hf.synthesis.pipeline import build_dataset
+from mmprolong_hf.synthesis.plan import BuildPlan, read_options
+
+
+@pytest.fixture(scope="module")
+def pdfs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pdfs")
+    for k, city in enumerate(("Lima", "Oslo", "Bern", "Rome")):
+        report(folder / f"{city}.pdf", titles=[f"{part} of {city}" for part in ("North", "South", "East", "West")[: 2 + k % 3]])
+    (folder / "web.pdf").write_text("<html>")
+    return folder
+
+
+def plan(pdfs, output, **changes):
+    values = {"pdfs": str(pdfs), "output": str(output), "pages": {"dpi": 36}, "pool": {"min_pages": 1, "near_duplicates": None}}
+    return read_options(BuildPlan, values | changes, "test")
+
+
+def test_where_all_documents_are_looked_at_the_numbers_are_exact(pdfs, tmp_path):
+    wanted = plan(pdfs, tmp_path / "set")
+    estimate = estimate_build(wanted)
+    built = build_dataset(wanted)
+    assert (estimate.num_files, estimate.num_scanned, estimate.num_built) == (5, 5, 4)
+    assert estimate.rejected == {"not_a_pdf": 1}
+    amounts = estimate.amounts
+    assert amounts["documents"] == Amount(4)
+    assert amounts["pages"] == Amount(built.pages)
+    assert amounts["page tokens"] == Amount(built.page_tokens)
+    assert amounts["questions"].value == sum(built.questions.values())
+    assert amounts["core-hours"].value > 0
+    assert "looked at 5, read 4 of them whole. Nothing was written." in str(estimate)
+
+
+def test_a_sample_is_scaled_and_says_how_sure_it_is(pdfs, tmp_path, monkeypatch):
+    monkeypatch.setattr(cost, "PILOT", 3)
+    estimate = estimate_build(plan(pdfs, tmp_path / "set"))
+    assert estimate.num_scanned == 3
+    pages = estimate.amounts["pages"]
+    assert pages.spread > 0
+    assert "(" in str(pages)
+    assert not list(tmp_path.iterdir())
+    assert estimate_build(plan(pdfs, tmp_path / "set")).amounts["pages"] == pages
+
+
+def test_the_calls_of_a_teacher_are_counted_before_they_cost(pdfs, tmp_path):
+    with ScriptedServer(Teacher(learn(sorted(pdfs.glob("[A-Z]*.pdf")), dpi=36))) as server:
+        model = {"model": "a-teacher", "base_url": server.url, "prompt_price": 2.0, "completion_price": 8.0}
+        judge = {"endpoint": {**model, "model": "a-judge"}, "checks": ["evidence_only", "closed_book"]}
+        asking = {"tasks": {"extract-single": 3, "extract-multi": 2}}
+        estimate = estimate_build(plan(pdfs, tmp_path / "set", teacher=model, asking=asking, verify={"judge": judge}))
+        assert not server.requests
+        teacher, judge = estimate.models["a-teacher"], estimate.models["a-judge"]
+        assert teacher["USD"].value == pytest.approx(
+            (2 * teacher["prompt tokens"].value + 8 * teacher["written tokens"].value) / 1e6
+        )
+        assert judge["calls"].value == 2 * estimate.amounts["questions"].value
+        build_dataset(plan(pdfs, tmp_path / "set", teacher=model, asking=asking))
+        assert teacher["calls"].value == len(server.requests)
