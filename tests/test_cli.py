@@ -56,7 +56,9 @@ def test_a_plan_is_estimated_built_and_watched(tmp_path, environment):
     done = mmprolong("build", "plan.yaml", "--set", "pages.store=pdf", environment=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "2 documents (train 2), 12 pages" in done.stdout
-    done = mmprolong("build", "plan.yaml", "--set", "pages.store=pdf", "--status", environment=environment, cwd=tmp_path)
+    done = mmprolong(
+        "build", "plan.yaml", "--set", "pages.store=pdf", "--status", environment=environment, cwd=tmp_path
+    )
     assert "build: 2 of 2 PDFs, 100.0%" in done.stdout
     done = mmprolong("build", "plan.yaml", "--set", "pages.stor=pdf", environment=environment, cwd=tmp_path)
     assert done.stderr == "error: plan.yaml: pages: unknown key 'stor', did you mean 'store'?\n"

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "cards": set(),
     "config": {"packing", "samples"},
     "collator": {"packing"},
-    "encoding": set(),
+    "encoding": {"synthesis.render"},
     "samples": {"encoding"},
     "models": {"attention", "config", "encoding", "rope"},
     "loader": {"collator", "config", "packing"},

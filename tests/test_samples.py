@@ -1,9 +1,11 @@
+import pyarrow as pa
 import pytest
 import tiny
 import torch
-from datasets import Dataset
+from datasets import Dataset, DatasetInfo
+from synthetic_pdf import built, report
 
-from mmprolong_hf.encoding import decode_image, encode_sample
+from mmprolong_hf.encoding import UndecodedRows, decode_image, encode_sample
 from mmprolong_hf.positions import IGNORE_INDEX
 from mmprolong_hf.samples import (
     Rejection,
@@ -13,6 +15,8 @@ from mmprolong_hf.samples import (
     samples_dataset,
     summarize_rejections,
 )
+from mmprolong_hf.synthesis.render import PdfPages
+from mmprolong_hf.synthesis.schema import DOCUMENT_FEATURES
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
@@ -152,3 +156,22 @@ def test_a_page_that_is_not_what_was_planned_is_named(values, message):
     table, _ = list_samples(documents, processor, max_length=4096)
     with pytest.raises(ValueError, match=message):
         samples_dataset(table, documents, processor)[0]
+
+
+def test_pages_rendered_when_read_train_as_stored_ones_do(tmp_path):
+    path = report(tmp_path / "a.pdf", chapters=2)
+    processor = tiny.processor()
+    encoded, pixels = [], []
+    for store in ("images", "pdf"):
+        row = built(path, pages__store=store, pages__dpi=72).row
+        table = pa.Table.from_pylist([row], schema=DOCUMENT_FEATURES.arrow_schema)
+        documents = Dataset(table, info=DatasetInfo(features=DOCUMENT_FEATURES))
+        samples, _ = list_samples(documents, processor, max_length=8192)
+        encoded.append([samples_dataset(samples, documents, processor)[k]["sample"] for k in (0, len(samples) - 1)])
+        pixels.append([image["bytes"] for image in UndecodedRows(documents)[0]["images"]])
+    assert pixels[0] == pixels[1]
+    for stored, rendered in zip(*encoded):
+        assert stored.keys() == rendered.keys()
+        assert all(torch.equal(stored[key], rendered[key]) for key in stored)
+    other = UndecodedRows(documents)[0] | {"dpi": 36}
+    assert pixels[0] != [image["bytes"] for image in PdfPages(other["pdf"], other["dpi"], other["engine"])]

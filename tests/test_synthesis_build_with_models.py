@@ -23,7 +23,10 @@ TASKS = {"extract-single": 3, "extract-multi": 2, "reasoning": 2}
 def pdfs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pdfs")
     for k, city in enumerate(("Lima", "Oslo", "Bern")):
-        titles = [f"{quarter} of {city}" for quarter in ("North", "South", "East", "West", "Centre", "Harbour", "Hills")[: 5 + k]]
+        titles = [
+            f"{quarter} of {city}"
+            for quarter in ("North", "South", "East", "West", "Centre", "Harbour", "Hills")[: 5 + k]
+        ]
         report(folder / f"{city}.pdf", titles=titles)
     return folder
 
@@ -45,7 +48,9 @@ def plan(pdfs, folder, teacher, judge=None, **changes):
         "asking": {"tasks": TASKS},
     }
     if judge is not None:
-        values["verify"] = {"judge": {"endpoint": {"model": "a-judge", "base_url": judge.url, "temperature": 0.0, **fast}}}
+        values["verify"] = {
+            "judge": {"endpoint": {"model": "a-judge", "base_url": judge.url, "temperature": 0.0, **fast}}
+        }
     return read_options(BuildPlan, values | changes, "the test")
 
 
@@ -70,7 +75,10 @@ def test_what_the_teacher_asked_is_published_with_all_verdicts(built):
     judged = [row["verdicts"] for row in rows]
     assert {v["evidence_only"] for v in judged} == {v["closed_book"] for v in judged} == {"pass"}
     assert {row["verdicts"]["single_page"] for row in rows if row["task"] == "extract-multi"} == {"pass"}
-    assert set(report_.failures) <= {"not_given", "no_expression"}  # the extractive teacher counts without a calculation
+    assert set(report_.failures) <= {
+        "not_given",
+        "no_expression",
+    }  # the extractive teacher counts without a calculation
 
 
 def test_the_bill_is_that_of_the_servers(built):
@@ -139,20 +147,30 @@ def test_batches_give_what_calls_give(built, pdfs, known, tmp_path):
             except Pending:
                 for path in sorted(export.rglob("requests-*.jsonl")):
                     results = tmp_path / "results.jsonl"
-                    results.write_text("".join(map(lambda line: _result(line, models), path.read_text().splitlines())))
+                    results.write_text("".join(_result(line, models) for line in path.read_text().splitlines()))
                     assert ", 0 known, 0 broken lines, 0 failed" in import_results(wanted, [results])
-        assert not teacher.requests and not judge.requests
+        assert not teacher.requests + judge.requests
     assert 1 < number < 8
+    (tmp_path / "other.jsonl").write_text('{"custom_id": "0"}\n')
+    with pytest.raises(ValueError, match=r"other\.jsonl answers no request of this plan"):
+        import_results(wanted, [tmp_path / "other.jsonl"])
+    discounted = json.loads((tmp_path / "set" / "build_report.json").read_text())["models"]
+    assert discounted["a-teacher"]["usd"] == pytest.approx(built[1].models["a-teacher"]["calls"] * 110 / 2e6)
     assert questions(tmp_path) == questions(built[0])
 
 
 def _result(line, models):
     request = json.loads(line)
     body = {
-        "choices": [{"message": {"content": models[request["body"]["model"]](request["body"])}, "finish_reason": "stop"}],
+        "choices": [
+            {"message": {"content": models[request["body"]["model"]](request["body"])}, "finish_reason": "stop"}
+        ],
         "usage": {"prompt_tokens": 100, "completion_tokens": 10},
     }
-    return json.dumps({"custom_id": request["custom_id"], "response": {"status_code": 200, "body": body}, "error": None}) + "\n"
+    return (
+        json.dumps({"custom_id": request["custom_id"], "response": {"status_code": 200, "body": body}, "error": None})
+        + "\n"
+    )
 
 
 def test_the_compact_form_needs_images_for_the_models_only(built, pdfs, known, tmp_path):

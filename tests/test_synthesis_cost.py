@@ -15,13 +15,21 @@ from mmprolong_hf.synthesis.plan import BuildPlan, read_options
 def pdfs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pdfs")
     for k, city in enumerate(("Lima", "Oslo", "Bern", "Rome")):
-        report(folder / f"{city}.pdf", titles=[f"{part} of {city}" for part in ("North", "South", "East", "West")[: 2 + k % 3]])
+        report(
+            folder / f"{city}.pdf",
+            titles=[f"{part} of {city}" for part in ("North", "South", "East", "West")[: 2 + k % 3]],
+        )
     (folder / "web.pdf").write_text("<html>")
     return folder
 
 
 def plan(pdfs, output, **changes):
-    values = {"pdfs": str(pdfs), "output": str(output), "pages": {"dpi": 36}, "pool": {"min_pages": 1, "near_duplicates": None}}
+    values = {
+        "pdfs": str(pdfs),
+        "output": str(output),
+        "pages": {"dpi": 36},
+        "pool": {"min_pages": 1, "near_duplicates": None},
+    }
     return read_options(BuildPlan, values | changes, "test")
 
 

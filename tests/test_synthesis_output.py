@@ -72,7 +72,11 @@ def test_groups_and_shards_stay_below_their_limits(row, tmp_path, monkeypatch):
     files = sorted(tmp_path.iterdir())
     assert [f.name for f in files] == [f"train-{k:05d}-of-00003.parquet" for k in range(3)]
     metadata = [pq.ParquetFile(f).metadata for f in files]
-    assert [[m.row_group(k).num_rows for k in range(m.num_row_groups)] for m in metadata] == [[2, 2, 1], [2, 2, 1], [2]]
+    assert [[m.row_group(k).num_rows for k in range(m.num_row_groups)] for m in metadata] == [
+        [2, 2, 1],
+        [2, 2, 1],
+        [2],
+    ]
     assert [t for f in files for t in pq.read_table(f)["title"].to_pylist()] == [str(k) for k in range(12)]
 
 

@@ -14,7 +14,6 @@ from synthetic_pdf import cards, report
 from mmprolong_hf.synthesis import output as output_module
 from mmprolong_hf.synthesis.output import read_rows
 from mmprolong_hf.synthesis.pipeline import build_dataset
-
 from mmprolong_hf.synthesis.plan import folder_plan
 from mmprolong_hf.synthesis.sources import find_pdfs
 
@@ -24,7 +23,9 @@ DOCUMENTS = Path(__file__).resolve().parents[2] / "shared" / "documents"
 def build(pdfs, output, **changes):
     """At low resolution; the reports of the tests are near duplicates of each other."""
     changes = {name.replace("__", "."): value for name, value in changes.items()}
-    return build_dataset(folder_plan(pdfs, {"output": str(output), "pages.dpi": 36, "pool.near_duplicates": None, **changes}))
+    return build_dataset(
+        folder_plan(pdfs, {"output": str(output), "pages.dpi": 36, "pool.near_duplicates": None, **changes})
+    )
 
 
 @pytest.fixture(scope="module")

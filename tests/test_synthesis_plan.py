@@ -37,9 +37,19 @@ def test_sections_become_options(tmp_path):
 
 def test_a_variant_says_only_what_it_changes(tmp_path):
     shares = {"extract-single": 0.5, "reasoning": 0.5}
-    write(tmp_path / "base.yaml", pdfs="p", output="base", pool={"min_pages": 32, "max_pages": 50}, mixture={"shares": shares})
+    write(
+        tmp_path / "base.yaml",
+        pdfs="p",
+        output="base",
+        pool={"min_pages": 32, "max_pages": 50},
+        mixture={"shares": shares},
+    )
     path = write(
-        tmp_path / "long.yaml", extends="base.yaml", output="long", pool={"max_pages": 100}, mixture={"shares": {"reasoning": 1.0}}
+        tmp_path / "long.yaml",
+        extends="base.yaml",
+        output="long",
+        pool={"max_pages": 100},
+        mixture={"shares": {"reasoning": 1.0}},
     )
     plan = load_plan(path)
     assert (plan.pdfs, plan.output, plan.pool.min_pages, plan.pool.max_pages) == ("p", "long", 32, 100)
@@ -72,7 +82,7 @@ def test_mistakes_are_named(tmp_path, values, message):
 
 
 def test_files_that_are_no_plan(tmp_path):
-    with pytest.raises(ValueError, match="none.yaml is not there"):
+    with pytest.raises(ValueError, match=r"none\.yaml is not there"):
         load_plan(tmp_path / "none.yaml")
     (tmp_path / "list.yaml").write_text("- a\n- b\n")
     with pytest.raises(ValueError, match="holds list, expected keys and values"):

@@ -6,7 +6,7 @@ from string import Formatter
 import pytest
 
 from mmprolong_hf import __version__
-from mmprolong_hf.synthesis.questions import Absence, Evidence, choose, flaw, known_kinds, load_templates, pose
+from mmprolong_hf.synthesis.questions import Absence, Evidence, choose, known_kinds, load_templates, pose
 from mmprolong_hf.synthesis.schema import NOT_ANSWERABLE, TASKS
 
 HEADING = Evidence(3, (0.1, 0.1, 0.4, 0.2), "7", "Layout")
@@ -54,32 +54,3 @@ def test_wordings_vary_between_facts_and_never_within_one():
 
 def test_choose_does_not_hang_on_the_order_of_calls():
     assert [choose("abc", k) for k in range(5)] == [choose("abc", k) for k in range(5)]
-
-
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        ("Results and titles", None),
-        ("3", None),  # the page's number is no hint at a title
-        ("Title", "answer_in_question"),
-        ("first", "answer_in_question"),
-        ("", "answer_empty_or_long"),
-        ("x" * 401, "answer_empty_or_long"),
-        ("a \x02 b", "unreadable_characters"),
-        ("10^6", "unreadable_characters"),
-    ],
-)
-def test_flaws(answer, expected):
-    page_three = pose("first-section-on-page", answer, [HEADING], seed="5", segment=(1, 8), page=3)
-    assert flaw(page_three) == expected
-
-
-def test_an_integer_may_not_stand_in_its_question():
-    slots = {"kind": "figure", "first": 3, "last": 9}
-    assert flaw(pose("count-labels", 3, [HEADING], seed="0", segment=(1, 9), **slots)) == "answer_in_question"
-    assert flaw(pose("count-labels", 4, [HEADING], seed="0", segment=(1, 9), **slots)) is None
-
-
-def test_a_list_whose_part_holds_the_separator_cannot_be_read_back():
-    parts = pose("titles-on-pages", ["Fit; predict", "B"], [HEADING], seed="0", segment=(1, 8), page=3, other=4)
-    assert flaw(parts) == "separator_in_answer"

@@ -14,7 +14,12 @@ def plan(tmp_path):
     for k in (1, 2):
         report(tmp_path / "pdfs" / f"{k}.pdf", chapters=k + 1)
     (tmp_path / "pdfs" / "web.pdf").write_text("<html>")
-    changes = {"output": str(tmp_path / "set"), "work": str(tmp_path / "work"), "pages.dpi": 36, "pool.near_duplicates": None}
+    changes = {
+        "output": str(tmp_path / "set"),
+        "work": str(tmp_path / "work"),
+        "pages.dpi": 36,
+        "pool.near_duplicates": None,
+    }
     return folder_plan(tmp_path / "pdfs", changes)
 
 

@@ -9,17 +9,21 @@ from synthetic_pdf import cards, report, rows
 
 from mmprolong_hf.synthesis.elements import Line, Paragraph
 from mmprolong_hf.synthesis.pages import read_pdf
-from mmprolong_hf.synthesis.questions import flaw
+from mmprolong_hf.synthesis.schema import VERDICTS
 from mmprolong_hf.synthesis.structure import build_structure
 from mmprolong_hf.synthesis.teacher.extractive import ask
 from mmprolong_hf.synthesis.teacher.sentences import only_number, sentences
+from mmprolong_hf.synthesis.verification import DocumentText, check, read_second
+from mmprolong_hf.synthesis.verification.verdict import failed
 
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):
     path = report(tmp_path_factory.mktemp("pdf") / "a.pdf")
-    found = [c for c in ask(build_structure(read_pdf(path)), seed="0") if not flaw(c)]
-    return [c.question for c in found]
+    source = read_pdf(path)
+    text = DocumentText(source.pages, read_second(path), build_structure(source))
+    found = ask(text.structure, seed="0", lines=[page.lines for page in source.pages])
+    return [c.question for c in found if not failed(check(c, text), VERDICTS)]
 
 
 def of(questions, kind):
@@ -134,9 +138,11 @@ def test_unlisted_headings_stop_what_counts(tmp_path):
 
 @pytest.mark.parametrize("letters", ["7", "7A7", "31415926"])
 def test_every_card_is_asked_for(tmp_path, letters):
-    structure = build_structure(read_pdf(cards(tmp_path / "a.pdf", letters), min_characters=0))
-    found = ask(structure, seed="0", kinds=("section-title-on-page",))
-    assert not [flaw(c) for c in found if flaw(c)]
+    path = cards(tmp_path / "a.pdf", letters)
+    source = read_pdf(path, min_characters=0)
+    text = DocumentText(source.pages, read_second(path), build_structure(source))
+    found = ask(text.structure, seed="0", kinds=("section-title-on-page",))
+    assert not any(failed(check(c, text), VERDICTS) for c in found)
     answers = {c.question.evidence_pages[0]: c.question.answer for c in found}
     assert "".join(answers[k] for k in sorted(answers)) == letters
     assert len(found) == len(letters)

@@ -33,7 +33,8 @@ def build(
         Path | None, typer.Option("--batch_export", help="Write the models' requests to batch files here, send none.")
     ] = None,
     batch_import: Annotated[
-        list[Path] | None, typer.Option("--batch_import", help="Read the result file of a batch; may be given several times.")
+        list[Path] | None,
+        typer.Option("--batch_import", help="Read the result file of a batch; may be given several times."),
     ] = None,
 ) -> None:
     """

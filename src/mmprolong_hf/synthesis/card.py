@@ -26,7 +26,9 @@ def card_facts(report: BuildReport, plan: BuildPlan) -> dict[str, str]:
         who = who.format(
             model=teacher.model, shortest=plan.asking.shortest_segment, longest=plan.asking.longest_segment
         )
-    judged = "" if judge is None else phrases["judged"].format(model=judge.endpoint.model, checks=", ".join(judge.checks))
+    judged = (
+        "" if judge is None else phrases["judged"].format(model=judge.endpoint.model, checks=", ".join(judge.checks))
+    )
     return {
         "teacher": who,
         "judged": judged,

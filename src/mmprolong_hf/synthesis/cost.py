@@ -72,7 +72,9 @@ class BuildEstimate:
     models: dict[str, dict[str, Amount]] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        lines = [f"{self.num_files} PDFs; looked at {self.num_scanned}, read {self.num_built} of them whole. Nothing was written."]
+        lines = [
+            f"{self.num_files} PDFs; looked at {self.num_scanned}, read {self.num_built} of them whole. Nothing was written."
+        ]
         if self.rejected:
             lines.append("rejected of these: " + ", ".join(f"{k} {v}" for k, v in self.rejected.most_common()))
         lines += [f"{name}: {amount}" for name, amount in self.amounts.items()]

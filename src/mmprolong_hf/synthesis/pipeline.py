@@ -93,7 +93,16 @@ def stages_of(plan: BuildPlan) -> dict[str, Stage]:
     unscanned = replace(plan.pool, languages=(), benchmarks=(), benchmark_questions=())
     scan = fingerprint("scan", plan.pdfs, unscanned, plan.pages.dpi, *limits)
     build = fingerprint(
-        "build", scan, plan.pool, plan.pages, plan.questions, plan.teacher, plan.asking, plan.scans, plan.verify, plan.seed
+        "build",
+        scan,
+        plan.pool,
+        plan.pages,
+        plan.questions,
+        plan.teacher,
+        plan.asking,
+        plan.scans,
+        plan.verify,
+        plan.seed,
     )
     settings = ScanSettings(plan.pool, plan.pages.dpi, *limits)
     benchmark_settings = replace(settings, pool=PoolOptions().for_benchmarks())
@@ -133,7 +142,8 @@ def _build(plan: BuildPlan, items: list[dict], kept: list[dict], export, report:
     """The rows of the pool's documents."""
     paths = {item["source"]: item["path"] for item in items}
     wanted = [
-        {"source": r["source"], "path": paths[r["source"]], "doc_id": r["doc_id"], "language": r["language"]} for r in kept
+        {"source": r["source"], "path": paths[r["source"]], "doc_id": r["doc_id"], "language": r["language"]}
+        for r in kept
     ]
     stage = stages_of(plan)["build"]
     stage.settings = BuildSettings(plan, None if export is None else str(export))
@@ -179,7 +189,9 @@ def _lock(work: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ValueError(f"another build is at work in {work}; wait for it, or name another work folder") from error
+            raise ValueError(
+                f"another build is at work in {work}; wait for it, or name another work folder"
+            ) from error
         yield
 
 

@@ -301,6 +301,8 @@ def _value(hint: object, value: object, where: str) -> object:
     if float in plain and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     accepted = [dict if kind is Mapping else kind for kind in plain]
-    if not any(type(value) is kind or (kind is not bool and kind is not int and isinstance(value, kind)) for kind in accepted):
+    if not any(
+        type(value) is kind or (kind is not bool and kind is not int and isinstance(value, kind)) for kind in accepted
+    ):
         raise ValueError(f"{where} is {value!r}, expected {' or '.join(kind.__name__ for kind in accepted)}")
     return value

@@ -77,7 +77,9 @@ def publish(
     for index in selection.indices.tolist():
         chosen[rows[index][0]].append(rows[index][1])
     if not chosen:
-        raise ValueError(f"the mixture takes none of {len(rows)} questions ({dict(selection.left_out)}); change its limits")
+        raise ValueError(
+            f"the mixture takes none of {len(rows)} questions ({dict(selection.left_out)}); change its limits"
+        )
     report.mixture = selection.achieved
     report.left_out = dict(sorted((selection.left_out + known).items()))
     report.accepted = [documents[k].source for k in sorted(chosen)]
@@ -144,7 +146,9 @@ def _long_rows(chosen: list[tuple[BuiltDocument, list[int]]], report: BuildRepor
     report.engines, report.questions = sorted(engines), dict(sorted(tasks.items()))
 
 
-def _with_short(tables, plan: BuildPlan, lengths, long_tokens: int, short: Counter, refused: Counter, report) -> Iterator:
+def _with_short(
+    tables, plan: BuildPlan, lengths, long_tokens: int, short: Counter, refused: Counter, report
+) -> Iterator:
     """The long rows, and after them the short ones."""
     yield from tables
     if not plan.mixture.short_share:

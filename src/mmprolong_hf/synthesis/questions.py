@@ -1,7 +1,6 @@
 """Turns a fact with its evidence into a worded question, and throws out what nobody should be asked."""
 
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -12,12 +11,9 @@ import yaml
 from .. import __version__
 from .elements import Box
 from .schema import Question
-from .text import fold, is_clean
 
 MAX_ANSWER = 400
 LIST_SEPARATOR = "; "
-# mathematics and drawn underscores, whose text says less than the page shows
-_UNSURE = re.compile(r"[∀-⋿⟀-⟯⦀-⫿′″]|(?:^| )_(?: |$)|\^|\$[^\d]")
 TEMPLATES = Path(__file__).parent / "templates" / "extractive.yaml"
 TEACHER = f"extractive@{__version__}"
 ABSENT = "-absent"  # how the name of every kind ends whose answer is schema.NOT_ANSWERABLE
@@ -169,46 +165,6 @@ def pose(
         teacher=TEACHER,
     )
     return Candidate(question, evidence, parts, tuple(absent))
-
-
-def flaw(candidate: Candidate) -> str | None:
-    """
-    Why a question may not be asked, or None.
-
-    Args:
-        candidate (`Candidate`): A worded question.
-
-    Example:
-
-    ```python
-    >>> heading = Evidence(3, (0.1, 0.1, 0.4, 0.2), "2 Section 2", "Layout")
-    >>> flaw(pose("title-of-number", "Section 2", [heading], seed="0", segment=(1, 8), number="section 2"))
-    'answer_in_question'
-
-    ```
-    """
-    question = candidate.question
-    if not is_clean(question.question) or not is_clean(question.answer) or _UNSURE.search(question.answer):
-        return "unreadable_characters"
-    if not all(part.strip() for part in candidate.parts) or len(question.answer) > MAX_ANSWER:
-        return "answer_empty_or_long"
-    if question.answer_format in ("Integer", "Float"):
-        numbers = re.findall(r"\d+(?:\.\d+)?", question.question)
-        return "answer_in_question" if question.answer in numbers else None
-    if len(candidate.parts) > 1 and any(";" in part for part in candidate.parts):
-        return "separator_in_answer"
-    if any(_is_named(part, question.question) for part in candidate.parts):
-        return "answer_in_question"
-    return None
-
-
-def _is_named(answer: str, question: str) -> bool:
-    """Whole words only, and a page number names a place: the title "7" is given away neither by "page 17" nor "page 7"."""
-    if len(fold(answer)) < 2:
-        return False  # the title "A" is not given away by the article
-    words = re.escape(answer.strip())
-    question = re.sub(r"\bpages? \d+(?: (?:and|to) \d+)?", "", question, flags=re.IGNORECASE)
-    return bool(re.search(rf"(?<!\w){words}(?!\w)", question, re.IGNORECASE))
 
 
 def _capitalise(text: str) -> str:

@@ -9,10 +9,9 @@ import numpy as np
 
 from .allocation import Allocation
 from .mixture import DEPTHS, MixtureOptions, draw_number, draw_order
-from .questions import choose
+from .questions import ABSENT, choose
 
 COLUMNS = ("document", "question", "task", "template", "depth", "tokens", "pages")
-ABSENT = "-absent"  # how the name of a template ends whose questions the document does not answer
 HISTOGRAM_STEP = 8 * 1024  # tokens
 FITTING_ROUNDS = 200
 

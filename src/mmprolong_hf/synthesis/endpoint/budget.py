@@ -183,6 +183,11 @@ class Budget:
             entry = (self._enter(key, model, 0.0, "exported", limit=math.inf), 0.0)
         self._correct(*entry, charge)
 
+    def model_of(self, key: str) -> str | None:
+        """Who a request was exported for; None if it is not in the ledger."""
+        row = self._database.execute("SELECT model FROM calls WHERE key = ?", (key,)).fetchone()
+        return row and row[0]
+
     @property
     def spent(self) -> float:
         """USD of the bills that came."""
