@@ -1,9 +1,9 @@
 import pymupdf
 import pytest
+from synthetic_pdf import built
 
 from mmprolong_hf.demo.documents import CARD_TITLES, write_cards, write_reports
 from mmprolong_hf.lengths import QWEN2_5_VL_LIMITS, page_tokens
-from mmprolong_hf.synthesis.document import BuildOptions, build_document
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_headings_and_captions_stand_on_the_pages_that_are_noted(report):
 def test_the_teacher_answers_as_the_report_was_written(report):
     """What was written and what is read back are two ways to the same facts."""
     kinds = ("section-page", "title-of-number", "label-page", "caption-of-label")
-    row, _ = build_document(report.path, report.path.name, BuildOptions(kinds=kinds, questions_per_document=500))
+    row = built(report.path, questions__kinds=kinds, questions__per_task={"extract-single": 500}).row
     titles = {number: title for _, number, title, _ in report.sections}
     pages = {page for _, _, _, page in report.sections}
     captions = {text for _, text, _ in report.captions}
@@ -73,9 +73,8 @@ def test_same_seed_same_bytes(write, tmp_path):
 
 
 def test_every_page_of_a_card_document_has_its_question(cards):
-    options = BuildOptions(kinds=("section-title-on-page",), min_characters=0)
     for path in cards:
-        row, dropped = build_document(path, path.name, options)
+        row, _, _, dropped = built(path, questions__kinds=["section-title-on-page"], pages__dpi=144)
         with pymupdf.open(path) as document:
             titles = [document[page].get_text().strip() for page in range(len(document))]
         assert not dropped

@@ -73,11 +73,6 @@ def test_no_line_of_a_real_document_is_lost_or_doubled(path):
     assert abs(told - printed) <= 0.001 * printed  # the cells of a table are read from words, not from lines
 
 
-@pytest.mark.skipif(bool(DOCUMENTS), reason="the real documents are here")
-def test_real_documents_are_missing():
-    pytest.skip("shared/documents is not beside the checkout")
-
-
 def test_a_lost_line_is_seen(tmp_path, monkeypatch):
     source, structure = read(report(tmp_path / "a.pdf", chapters=1))
     monkeypatch.setattr("mmprolong_hf.synthesis.layout._running_text", lambda lines: [])

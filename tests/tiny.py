@@ -147,10 +147,12 @@ def documents(count: int = 6, max_pages: int = 3) -> Dataset:
                 "title": f"Document {d}",
                 "num_pages": len(images),
                 "dpi": 72,
+                "language": "en",
                 "engine": "drawn",
                 "page_sizes": [list(image.size) for image in images],
                 "page_tokens": [page_tokens(*image.size) for image in images],
                 "images": [{"bytes": jpeg(image), "path": None} for image in images],
+                "pdf": None,
                 "questions": [question.to_row() for question in questions],
             }
         )
