@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from mmprolong_hf.cli import app
 from mmprolong_hf.recipe import parse_recipe
+from mmprolong_hf.synthesis.plan import load_plan
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "recipes/README.md", "CHANGELOG.md", "benchmarks/RESULTS.md")
 
@@ -69,6 +70,14 @@ def test_python_in_the_readme_imports_what_exists(root):
         imports = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.ImportFrom)]
         code = "\n".join(ast.unparse(node) for node in imports)
         subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_plan_in_the_readme_is_a_plan(root, tmp_path):
+    (block,) = re.findall(r"```yaml\n(.*?)```", (root / "README.md").read_text(), flags=re.S)
+    (tmp_path / "plan.yaml").write_text(block)
+    plan = load_plan(tmp_path / "plan.yaml")
+    assert plan.verify.judge.checks == ("evidence_only", "closed_book")
+    assert plan.mixture.token_budget == 5 * 2**30
 
 
 def test_the_extras_exist(root):
