@@ -1,9 +1,11 @@
 """A folder in, a dataset out: whatever is in the folder."""
 
+import fcntl
 import hashlib
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -81,6 +83,70 @@ def test_the_number_of_processes_changes_no_byte(folder, built, tmp_path):
     assert digests(tmp_path / "set") == digests(built[0])
     build(folder, tmp_path / "other", test_fraction=0.34, seed=1)
     assert digests(tmp_path / "other") != digests(built[0])
+
+
+ON_RAY = """
+import json, sys
+if __name__ == "__main__":
+    import ray
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    from mmprolong_hf.synthesis.pipeline import build_dataset
+    from mmprolong_hf.synthesis.plan import folder_plan
+    print(build_dataset(folder_plan(sys.argv[1], json.loads(sys.argv[2]))))
+"""
+
+
+def test_ray_changes_no_byte(folder, built, tmp_path, environment):
+    (tmp_path / "program.py").write_text(ON_RAY)
+    changes = {"output": str(tmp_path / "set"), "pages.dpi": 36, "pool.near_duplicates": None, "test_fraction": 0.34}
+    changes |= {"engine.kind": "ray", "engine.documents_per_shard": 2, "engine.options": {"mem_per_cpu_gb": 0.1}}
+    command = [sys.executable, str(tmp_path / "program.py"), str(folder), json.dumps(changes)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert digests(tmp_path / "set") == digests(built[0])
+
+
+def test_a_build_that_is_killed_goes_on_and_is_the_same(folder, built, tmp_path, environment):
+    """At a moment within each stage; benchmarks/faults.py kills at random ones."""
+    changes = [
+        "test_fraction=0.34",
+        "pages.dpi=36",
+        "pool.near_duplicates=null",
+        f"work={tmp_path / 'work'}",
+        "engine.workers=1",
+    ]
+    command = [sys.executable, "-m", "mmprolong_hf.cli", "build", str(folder), str(tmp_path / "set")]
+    command += [word for change in changes for word in ("--set", change)]
+    for stage, least in (("scan", 2), ("build", 1), ("build", 4)):
+        run = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while len(list((tmp_path / "work").glob(f"{stage}-*/parts/*/*.json"))) < least:
+            assert run.poll() is None
+            time.sleep(0.01)
+        run.kill()
+        run.wait()
+        assert not (tmp_path / "set").exists()
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert digests(tmp_path / "set") == digests(built[0])
+
+
+def test_two_builds_do_not_share_a_work_folder(folder, tmp_path):
+    (tmp_path / "work").mkdir()
+    with (tmp_path / "work" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ValueError, match="another build is at work in .*work"):
+            build(folder, tmp_path / "set", work=str(tmp_path / "work"))
+
+
+def test_plans_share_the_stages_in_which_they_do_not_differ(folder, tmp_path):
+    work = str(tmp_path / "work")
+    build(folder, tmp_path / "all", work=work)
+    scanned = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*.parquet")}
+    one = build(folder, tmp_path / "one", work=work, mixture__shares={"reasoning": 1.0})
+    assert set(one.questions) == {"reasoning"}
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*.parquet")} == scanned
+    build(folder, tmp_path / "seed", work=work, seed=1)  # another seed asks anew, of the same scan
+    assert len(list((tmp_path / "work").glob("scan-*"))) == 1
+    assert len(list((tmp_path / "work").glob("build-*"))) == 2
 
 
 def test_datasets_alone_loads_and_streams_it(built):

@@ -118,9 +118,9 @@ class Stage:
             RuntimeError: if shards were left undone, or outcomes do not match the items.
         """
         num_shards = self._freeze(items, options)
-        executor = self._executor(num_shards, options)
         logger.disable("datatrove")  # its log would run through the bar; failures are outcomes here, not log lines
         try:
+            executor = self._executor(num_shards, options)
             with self._progress(len(items), label, unit):
                 executor.run()
                 if options.kind == "slurm":
