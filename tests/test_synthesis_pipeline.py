@@ -1,6 +1,5 @@
 """A folder in, a dataset out: whatever is in the folder."""
 
-import fcntl
 import hashlib
 import json
 import subprocess
@@ -131,10 +130,14 @@ def test_a_build_that_is_killed_goes_on_and_is_the_same(folder, built, tmp_path,
 
 def test_two_builds_do_not_share_a_work_folder(folder, tmp_path):
     (tmp_path / "work").mkdir()
-    with (tmp_path / "work" / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(ValueError, match="another build is at work in .*work"):
+    code = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(tmp_path / "work" / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        with pytest.raises(ValueError, match=r"another build is at work in .*work"):
             build(folder, tmp_path / "set", work=str(tmp_path / "work"))
+        other.stdin.close()
+    assert build(folder, tmp_path / "set", work=str(tmp_path / "work")).accepted
 
 
 def test_plans_share_the_stages_in_which_they_do_not_differ(folder, tmp_path):

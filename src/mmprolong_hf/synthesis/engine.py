@@ -207,7 +207,7 @@ class Stage:
         pipeline = [_Shard(str(self.folder), self.process, self.settings, num_proc)]
         common = {"tasks": num_shards, "logging_dir": str(self.folder / "datatrove"), **options.options}
         if options.kind == "local":
-            return LocalPipelineExecutor(pipeline, workers=1, **common)
+            return _InThisProcess(pipeline, workers=1, **common)
         if options.kind == "ray":
             import ray
 
@@ -236,6 +236,19 @@ class Stage:
                 stop.set()
                 watcher.join()
                 bar.update(self.progress()[0] - bar.n)
+
+
+class _InThisProcess(LocalPipelineExecutor):
+    """
+    The local executor without its pool: a shard has worker processes of its own.
+
+    Its `run` starts a manager process by fork even for one worker (0.10), which outlives a killed build with all its open files.
+    """
+
+    def run(self) -> None:
+        self.save_executor_as_json()
+        for rank in self.get_incomplete_ranks():
+            self._run_for_rank(rank)
 
 
 class _Shard(PipelineStep):

@@ -187,7 +187,7 @@ def _lock(work: Path) -> Iterator[None]:
     work.mkdir(parents=True, exist_ok=True)
     with (work / "lock").open("w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not flock: a forked child would keep that
         except BlockingIOError as error:
             raise ValueError(
                 f"another build is at work in {work}; wait for it, or name another work folder"
