@@ -8,9 +8,12 @@ import pytest
 from scripted_server import ScriptedServer, error, seeded_faults
 from scripted_teacher import Judge, Teacher, learn
 from synthetic_pdf import report
+from test_synthesis_pool_scan import as_images
+from test_synthesis_scans import Reader
 
 from mmprolong_hf.synthesis.endpoint import BudgetSpent, EndpointRefused, Pending
 from mmprolong_hf.synthesis.output import read_rows
+from mmprolong_hf.synthesis.pages import read_pdf
 from mmprolong_hf.synthesis.pipeline import build_dataset
 from mmprolong_hf.synthesis.plan import BuildPlan, read_options
 from mmprolong_hf.synthesis.status import import_results, show_status
@@ -180,3 +183,32 @@ def test_the_compact_form_needs_images_for_the_models_only(built, pdfs, known, t
     assert [row["pdf"] for row in rows] == [(pdfs / row["source"]).read_bytes() for row in rows]
     assert all(not row["images"] for row in rows)
     shutil.rmtree(tmp_path / "set")
+
+
+def test_a_scan_is_read_by_a_model_and_asked_about(tmp_path):
+    (tmp_path / "pdfs").mkdir()
+    original = report(tmp_path / "original.pdf", titles=["North", "South", "East"])
+    scan = as_images(original, tmp_path / "pdfs" / "scan.pdf", dpi=72)
+    born = read_pdf(original, dpi=DPI)
+    reader = Reader(born, read_pdf(scan, dpi=DPI, min_characters=0))
+    with ScriptedServer(reader) as server:
+        values = {
+            "pdfs": str(tmp_path / "pdfs"),
+            "output": str(tmp_path / "set"),
+            "pool": {"min_pages": 1},
+            "pages": {"dpi": DPI},
+        }
+        with pytest.raises(ValueError, match=r"scan\.pdf: scanned: 9 of its 9 pages are images without text"):
+            build_dataset(read_options(BuildPlan, values, "the test"))
+        values["pool"] = {"min_pages": 1, "scanned": "keep"}
+        values["scans"] = {"model": "a-reader", "base_url": server.url}
+        report_ = build_dataset(read_options(BuildPlan, values, "the test"))
+        assert len(server.requests) == 9
+    (row,) = read_rows(tmp_path / "set", "train")
+    assert row["engine"].endswith(", endpoint a-reader")
+    assert report_.models["a-reader"]["calls"] == 9
+    asked = {q["question"]: q for q in row["questions"]}
+    assert len(asked) > 10
+    assert {q["verdicts"]["quotes_found"] for q in asked.values()} == {
+        "unchecked"
+    }  # PDFium reads nothing on a picture

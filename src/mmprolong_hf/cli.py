@@ -21,10 +21,14 @@ def build(
         typer.Option("--set", help="KEY=VALUE of the plan, e.g. --set pool.min_pages=32; may be given several times."),
     ] = None,
     max_usd: Annotated[
-        float | None, typer.Option("--max_usd", help="The models may cost so much; then the build stops cleanly.")
+        float | None,
+        typer.Option("--max_usd", "--max-usd", help="The models may cost so much; then the build stops cleanly."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry_run", help="Read a few documents and show what the whole would take; write nothing.")
+        bool,
+        typer.Option(
+            "--dry_run", "--dry-run", help="Read a few documents and show what the whole would take; write nothing."
+        ),
     ] = False,
     status: Annotated[
         bool, typer.Option("--status", help="Show how far the build is and what failed, also while it runs.")

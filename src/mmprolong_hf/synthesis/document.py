@@ -16,7 +16,7 @@ from .questions import Candidate
 from .rejected import RejectedDocument
 from .structure import build_structure
 from .teacher.extractive import ask
-from .teacher.transcription import ask_to_transcribe
+from .teacher.transcription import ask_to_transcribe, refused_pages
 from .verification import DocumentText, Verdict, check, failed, read_second
 
 OCR_TASKS = ("ocr-full", "ocr-needle")
@@ -147,7 +147,7 @@ def ask_rules(parsed: Parsed, plan: BuildPlan) -> list[Candidate]:
     if plan.teacher is None:
         lines = [page.lines for page in parsed.source.pages]
         found += ask(parsed.structure, seed=parsed.seed(plan), kinds=plan.questions.kinds, lines=lines)
-    if any(task in wanted for task in OCR_TASKS):
+    if _transcribes(plan):
         found += ask_to_transcribe(parsed.source, parsed.structure, parsed.text.second, seed=parsed.seed(plan))
     return [candidate for candidate in found if candidate.question.task in wanted]
 
@@ -184,6 +184,9 @@ def write_document(parsed: Parsed, checked: list[Checked], plan: BuildPlan) -> W
             rejected.append({**where, **question.to_row(), "reason": f"{name}: {verdicts[name]}"})
         else:
             passed.append(replace(candidate, question=question))
+    if _transcribes(plan):
+        reasons = refused_pages(pages, parsed.text.second).values()
+        dropped.update(f"pages_not_transcribed_{reason}" for reason in reasons)
     if not passed:
         raise RejectedDocument(
             "no_questions", f"of {len(checked)} possible questions none was certain; expected sections or captions"
@@ -224,6 +227,10 @@ def build_document(path: str | Path, item: dict, plan: BuildPlan) -> Written:
     """
     parsed = parse_document(path, item, plan)
     return write_document(parsed, check_rules(parsed, ask_rules(parsed, plan)), plan)
+
+
+def _transcribes(plan: BuildPlan) -> bool:
+    return any(task in plan.questions.per_task for task in OCR_TASKS)
 
 
 def _elements(parsed: Parsed) -> list[dict]:

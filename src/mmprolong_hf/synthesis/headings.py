@@ -96,6 +96,8 @@ def body_size(pages: tuple[Page, ...]) -> float:
     for page in pages:
         for line in page.lines:
             count[line.size] += len(line.text)
+    if not count:
+        return 0.0  # a scan has no text
     return max((size for size, n in count.items() if n >= 0.1 * count.total()), default=count.most_common(1)[0][0])
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from ...lengths import MAX_ASPECT_RATIO, QWEN2_5_VL_LIMITS, page_tokens
+from ...lengths import QWEN2_5_VL_LIMITS, page_tokens
+from ..images import image_size
 from ..rejected import RejectedDocument
 from .language import language_of
 from .manifest import FLAGS
@@ -25,7 +26,6 @@ from .page_image import hash_image
 from .quality import pages_flaw, text_flaw
 from .shingles import sample, shingles, signature, words_of
 
-_MAX_SIDE = 16_384  # pixels, as pages.MAX_SIDE
 _TRAILER = 2048  # bytes at the end in which every whole PDF says where its table of objects is
 _MAX_OUTLINE = 10_000  # bookmarks; a hostile file links them in circles
 _COPYING = 1 << 4  # ISO 32000-1, table 22: bit 5 permits to copy text
@@ -65,7 +65,10 @@ def scan_pdf(path: str | Path, source: str, *, dpi: int = 144, options: PoolOpti
         if found := pages_flaw(len(document), options):
             raise RejectedDocument(*found)
         try:
-            sizes = [_image_size(document, k, dpi, options.max_pixels) for k in range(len(document))]
+            sizes = [
+                image_size(document.get_page_size(k), dpi=dpi, max_pixels=options.max_pixels, number=k + 1)
+                for k in range(len(document))
+            ]
             pages = [_read_page(document, k) for k in range(len(document))]
             texts = [page.text for page in pages]
             row = {
@@ -107,19 +110,6 @@ def _open(data: bytes) -> pypdfium2.PdfDocument:
             raise RejectedDocument("no_pages", "it has no page; expected at least one") from error
         reason = ("unreadable", f"it cannot be opened ({error}); expected an intact PDF")
         raise RejectedDocument(*_OPENING.get(error.err_code, reason)) from error
-
-
-def _image_size(document: pypdfium2.PdfDocument, index: int, dpi: int, max_pixels: int) -> tuple[int, int]:
-    """Pixels of a page as it will be rendered, rotated and cropped; see pages.image_size for the rounding."""
-    width, height = (math.ceil(p * dpi / 72 - 1e-3) for p in document.get_page_size(index))
-    short, long = sorted((width, height))
-    if short < 1 or long > _MAX_SIDE or width * height > max_pixels or long > MAX_ASPECT_RATIO * short:
-        raise RejectedDocument(
-            "page_too_large",
-            f"page {index + 1} would be {width} x {height} pixels at {dpi} dpi; expected at most {max_pixels} pixels, "
-            f"{_MAX_SIDE} on a side and {MAX_ASPECT_RATIO}:1",
-        )
-    return width, height
 
 
 class _PageScan(NamedTuple):
