@@ -1,11 +1,13 @@
 """Questions drawn on their pages."""
 
+import io
+
 import numpy as np
 import pytest
-from PIL import ImageColor
+from PIL import Image, ImageColor, ImageFont
 from synthetic_pdf import built, report
 
-from mmprolong_hf.synthesis.preview import COLOURS, draw_question
+from mmprolong_hf.synthesis.preview import COLOURS, _drawable, draw_question
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +36,19 @@ def test_evidence_is_framed_in_colour_on_each_of_its_pages(row, source):
 def test_no_such_question(row):
     with pytest.raises(ValueError, match=rf"index is 999, but the row has {len(row['questions'])} questions"):
         draw_question(row, 999)
+
+
+def test_the_number_of_a_page_stands_over_it(row):
+    plain = Image.open(io.BytesIO(row["images"][0]["bytes"])).convert("RGB")
+    question = {**row["questions"][0], "evidence_pages": [1], "evidence_boxes": [[1.0, 0.4, 0.9, 0.6, 0.95]]}
+    drawn = draw_question({**row, "questions": [question]}, 0, page_width=400)
+    strip = next(y for y in range(drawn.height) if drawn.getpixel((200, y)) == (0x88, 0x88, 0x88))  # the page's frame
+    page = plain.resize((400, round(400 * plain.height / plain.width)))
+    corner = (2, 2, 398, 120)  # inside of the frame
+    assert drawn.crop((0, strip, 400, strip + page.height)).crop(corner).tobytes() == page.crop(corner).tobytes()
+    assert min(drawn.crop((0, 0, 400, strip)).convert("L").tobytes()) < 128  # and the number is there
+
+
+def test_letters_that_the_font_lacks_are_escaped(row):
+    font = ImageFont.load_default(20)
+    assert _drawable("An “x” … \N{CJK UNIFIED IDEOGRAPH-56F3}", font) == "An “x” … \\u56f3"

@@ -46,7 +46,7 @@ def test_what_must_be_absent_stays_with_the_candidate():
 
 
 def test_wordings_vary_between_facts_and_never_within_one():
-    used = Counter(candidate("A", page=n).question.question.replace(str(n), "N") for n in range(1, 200))
+    used = Counter(candidate("A", page=n).question.question.replace(str(n), "N") for n in range(2, 200))
     assert len(used) == len(load_templates()["kinds"]["section-title-on-page"]["wordings"])
     assert min(used.values()) > 20
     assert candidate("A") == candidate("A")

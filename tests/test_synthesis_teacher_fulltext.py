@@ -61,3 +61,16 @@ def test_holds_looks_at_all_pages_or_at_those_named():
     text = full(["Table 9"], ["Table 8"])
     assert text.holds("table 8")
     assert not text.holds("table 8", (1,))
+
+
+@pytest.mark.parametrize("other", ["MapStore's", "MapStore’s", "Map-Store", "Map Store", "map store", "MapStore-like"])
+def test_a_word_that_is_also_written_apart_or_with_an_apostrophe_has_no_pages(other):
+    assert full(["MapStore"], ["a map and a Store"]).pages_of("MapStore") == (1,)
+    assert full(["MapStore"], [f"the {other} here"]).pages_of("MapStore") == ()
+
+
+@pytest.mark.parametrize("other", ["NaN", "NaN's", "NaN values"])
+def test_a_plural_whose_singular_stands_elsewhere_has_no_pages(other):
+    assert full(["NaNs"], ["none"]).pages_of("NaNs") == (1,)
+    assert full(["NaNs"], [other]).pages_of("NaNs") == ()
+    assert full(["TLS"], ["exactly"]).pages_of("TLS") == (1,)  # no plural of "TL"

@@ -62,3 +62,7 @@ def test_a_page_full_of_names_keeps_some():
 def test_without_lines_nothing_is_known_to_be_unique():
     structure = Structure(1, (), (), (), frozenset(), (), (), (Paragraph(1, prose([NUMBER]).text.lines[0]),))
     assert not list(ask_about_gaps(read_prose(structure, FullText(()), "0"), (1, 1)))
+
+
+def test_a_name_is_asked_for_only_in_a_statement():
+    assert asked(["Donald Byrd, author of the old MapStore and of many other programs."]) == set()

@@ -1,5 +1,7 @@
 """Questions about two passages, and about the heading over a sentence."""
 
+import pytest
+
 from mmprolong_hf.synthesis.elements import Line, Paragraph, Section, Stray, Structure
 from mmprolong_hf.synthesis.sections import WHOLE_PAGE
 from mmprolong_hf.synthesis.teacher.fulltext import FullText
@@ -37,10 +39,31 @@ def test_numbers_are_compared():
     assert (difference.answer, difference.expression) == ("16", "2003 - 1987")
 
 
-def test_numbers_of_two_kinds_have_no_difference():
-    questions = asked([BUILT], ["The newest station of the valley has 24 rooms for guests."])
-    assert "larger-number" in questions
-    assert "number-difference" not in questions
+@pytest.mark.parametrize(
+    "other",
+    [
+        "The newest station of the valley has 24 rooms for guests.",
+        "The newest station of the valley is opened by 2003 visitors on a day.",  # a number that could be a year
+        "The newest station of the valley is kept at 24, which is cold.",
+    ],
+)
+def test_numbers_of_two_kinds_are_not_compared(other):
+    assert not {"larger-number", "number-difference"} & set(asked([BUILT], [other]))
+
+
+def test_numbers_are_compared_over_those_of_other_kinds():
+    rooms = [
+        "The valley has one station with 24 rooms for its guests.",
+        "The hill has one station with 36 rooms for its guests.",
+    ]
+    questions = asked([rooms[0]], [BUILT], [rooms[1]])
+    assert (questions["larger-number"].answer, questions["number-difference"].answer) == ("36", "12")
+
+
+def test_what_is_no_statement_is_not_quoted():
+    listed = "Donald Byrd, author of the MapStore and of other programs."
+    assert "name-sentences" in asked([SAVED], [LOADED])
+    assert "name-sentences" not in asked([SAVED], [listed])
 
 
 def test_one_page_is_not_enough():

@@ -3,7 +3,7 @@
 import pytest
 
 from mmprolong_hf.synthesis.elements import Line, Paragraph
-from mmprolong_hf.synthesis.teacher.sentences import Sentence, find_names, is_told, sentences
+from mmprolong_hf.synthesis.teacher.sentences import Sentence, find_names, is_told, only_number, sentences
 
 PLAIN = "The station was built by hand and has not been moved since."
 
@@ -23,6 +23,12 @@ def paragraph(*lines):
         "The station x ≥ y was built by hand and has not been moved since.",
         "the station was built by hand and has not been moved since.",  # begun on the page before
         "The station was built by hand and has not been moved since",
+        "The station was built by hand and has not been moved since. • Rooms.",
+        "The station was built by hand and has not been moved since: ○ Rooms.",
+        "The station was built by hand and has not been moved since. – Rooms.",
+        "The station was built by hand and has not been moved since. 2.",
+        "The station was built by hand: (a) one room and (b) another one.",
+        "The station was built by hand and is called ”old by its guests.",  # the mark of another sentence
     ],
 )
 def test_what_is_no_certain_sentence(text):
@@ -57,3 +63,35 @@ def test_find_names():
 )
 def test_is_told(name, sentence, told):
     assert is_told(name, sentence) is told
+
+
+@pytest.mark.parametrize(
+    "following", ["“Old”, they say.", "”Old, they say.", '"Old", they say.', "(Old ones are not.)"]
+)
+def test_a_sentence_ends_before_a_quotation(following):
+    assert sentences(paragraph(f"{PLAIN} {following}"))[:1] == [PLAIN]
+
+
+def test_a_sentence_begins_after_a_quotation():
+    assert sentences(paragraph(f"They call the station “old and ugly.” {PLAIN}")) == [PLAIN]
+
+
+def test_a_dash_within_a_sentence_begins_no_item():
+    text = "The station – the old one – was built by hand and has not been moved."
+    assert sentences(paragraph(text)) == [text]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "number"),
+    [
+        ("The file is written in source format 3.0 by the program.", None),
+        ("The release is numbered 12 by all of its makers.", None),
+        ("The mark of the oldest station is “old 127 stones” in full.", None),
+        ("The station has been run by Fedora 3.5 since it was built.", None),
+        ("The station is 3.5 metres high and was built by hand.", "3.5"),
+        ("The format of the map is kept by all of the 127 stations.", "127"),
+        ("In October 2014 the station was closed.", "2014"),
+    ],
+)
+def test_a_number_that_is_a_name_is_not_asked_for(sentence, number):
+    assert only_number(sentence) == number

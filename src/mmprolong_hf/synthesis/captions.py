@@ -79,7 +79,10 @@ def countable_kinds(pages: tuple[Page, ...], captions: tuple[Caption, ...]) -> f
     """
     mentioned = {"Figure": set(), "Table": set()}
     for page in pages:
-        for match in _MENTION.finditer("\n".join(line.text for line in page.lines)):
+        text = "\n".join(line.text for line in page.lines)
+        # most pages mention none, and the expression looks at every letter
+        mentions = _MENTION.finditer(text) if any(word in text.lower() for word in ("figure", "table")) else ()
+        for match in mentions:
             mentioned[_KINDS[match["kind"].rstrip("s").casefold()]].add(match["number"])
     kinds = set()
     for kind, numbers in mentioned.items():

@@ -128,7 +128,7 @@ def _isolated(function, items: list[dict], plan: BuildPlan, label: str):
         num_proc=1,  # its seconds are measured
         time_limit=plan.pages.time_limit,
         memory_limit=round(plan.pages.memory_gb * 2**30),
-        preload=__name__,
+        preload="mmprolong_hf.synthesis.preloaded",
     )
     for _, result in tqdm(results, total=len(jobs), desc=label, unit="PDF"):
         yield result

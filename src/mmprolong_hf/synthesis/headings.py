@@ -124,7 +124,9 @@ def is_contents(lines: list[Line]) -> bool:
     Args:
         lines (`list[Line]`): Of one page, without running heads.
     """
-    leaders = sum(bool(LEADER.search(line.text)) and not any(c.islower() for c in line.text[-3:]) for line in lines)
+    # a search looks at every letter, and most lines end as prose does
+    ends_open = [line.text for line in lines if not line.text[-1:].islower()]
+    leaders = sum(bool(LEADER.search(text)) and not any(c.islower() for c in text[-3:]) for text in ends_open)
     # the search is quadratic where it fails, and most lines end in no digit
     ends = [int(m.group(1)) for line in lines if line.text[-1:].isdecimal() and (m := _PAGE_AT_END.search(line.text))]
     growing = sum(a <= b for a, b in pairwise(ends))

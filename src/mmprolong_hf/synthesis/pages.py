@@ -5,8 +5,10 @@ The only file that imports PyMuPDF (AGPL-3.0): it is needed to build a dataset, 
 thread-safe; call this from processes, never from threads.
 """
 
+import gc
 import re
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from PIL import Image
 from pymupdf import mupdf
 
 from .elements import Box, Grid, OutlineEntry, Page, Source, Word, union
-from .images import POINTS_PER_INCH, encode_image, image_size
+from .images import POINTS_PER_INCH, encode_image, image_size, to_pixels
 from .lines import read_lines
 from .rejected import RejectedDocument
 from .ruling import read_cells, ruled_cells
@@ -35,6 +37,18 @@ _TABLE_HINT = re.compile(r"^(?:table|tab\.|表)\s*\S*\d", re.IGNORECASE)
 
 pymupdf.TOOLS.mupdf_display_errors(False)
 pymupdf.TOOLS.mupdf_display_warnings(False)
+
+
+@contextmanager
+def _collector_paused():
+    """What is read of a document holds no cycles, and the collector would look through all of it again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def open_pdf(pdf: str | Path | bytes, *, min_pages: int = 1, max_pages: int = 200) -> pymupdf.Document:
@@ -72,6 +86,7 @@ def open_pdf(pdf: str | Path | bytes, *, min_pages: int = 1, max_pages: int = 20
     return document
 
 
+@_collector_paused()
 def read_pdf(
     pdf: str | Path | bytes,
     *,
@@ -106,14 +121,14 @@ def read_pdf(
         try:
             pages, characters = [], 0
             for page in document:
-                rect = page.rect
-                image_size((rect.width, rect.height), dpi=dpi, max_pixels=max_pixels, number=page.number + 1)
+                points = _points(page)
+                size = image_size(points, dpi=dpi, max_pixels=max_pixels, number=page.number + 1)
                 displaylist = page.get_displaylist()  # the page's program is run once, for text, drawings and image
-                read = _read_page(page, displaylist, dpi)
+                read = _read_page(page, displaylist, points, size)
                 characters += sum(len(line.text) for line in read.lines)
                 # a scan is not rendered page by page only to be rejected in the end
                 if images and characters >= min_characters * (page.number + 1):
-                    read = replace(read, image=_encode(_render(page, displaylist, dpi), image_format))
+                    read = replace(read, image=_encode(_render(displaylist, size, dpi), image_format))
                 pages.append(read)
             if characters < min_characters * len(pages):
                 raise RejectedDocument(
@@ -146,13 +161,18 @@ def render_page(document: pymupdf.Document, number: int, *, dpi: int, image_form
         image_format (`str`, *optional*, defaults to `"jpeg"`): One of `images.IMAGE_FORMATS`.
     """
     page = document[number - 1]
-    return _encode(_render(page, page.get_displaylist(), dpi), image_format)
+    return _encode(_render(page.get_displaylist(), to_pixels(_points(page), dpi), dpi), image_format)
 
 
-def _render(page, displaylist, dpi: int) -> pymupdf.Pixmap:
+def _points(page) -> tuple[float, float]:
+    rect = page.rect  # each look at it is a call to the engine
+    return rect.width, rect.height
+
+
+def _render(displaylist, size: tuple[int, int], dpi: int) -> pymupdf.Pixmap:
     """The pixels of `Page.get_pixmap(dpi=dpi)`, in the four bytes a pixel in which Pillow takes them without a copy."""
     zoom = mupdf.FzMatrix(dpi / POINTS_PER_INCH, 0, 0, dpi / POINTS_PER_INCH, 0, 0)
-    pixels = mupdf.fz_make_irect(*_pixels(page, dpi))
+    pixels = mupdf.fz_make_irect(0, 0, *size)
     # without separations: pymupdf.Pixmap adds empty ones, and MuPDF then draws other shades of grey
     pixmap = mupdf.fz_new_pixmap_with_bbox(pymupdf.csRGB.this, pixels, mupdf.FzSeparations(), 1)
     mupdf.fz_clear_pixmap_with_value(pixmap, 255)
@@ -171,26 +191,25 @@ def _run(displaylist, device, matrix) -> None:
     mupdf.fz_close_device(device)
 
 
-def _pixels(page, dpi: int) -> pymupdf.IRect:
-    return (page.rect * pymupdf.Matrix(dpi / POINTS_PER_INCH, dpi / POINTS_PER_INCH)).irect
-
-
-def _read_page(page, displaylist, dpi: int) -> Page:
+def _read_page(page, displaylist, points: tuple[float, float], size: tuple[int, int]) -> Page:
     """Everything of a page but its image."""
-    place = _placer(page)
-    text = _text(page, displaylist)
+    rotation = page.rotation  # of a rotated page MuPDF finds no lines: its text is read as if it were not
+    if rotation:
+        text = page.get_textpage(flags=_TEXT_FLAGS)
+    else:
+        text = pymupdf.TextPage(displaylist.get_textpage(flags=_TEXT_FLAGS))
+    place = _placer(points, page.rotation_matrix if rotation else None)
     lines = read_lines(text.extractDICT()["blocks"], place)
     words = ()
     if any(_TABLE_HINT.match(line.text) for line in lines):
         words = tuple(Word(clean(w[4]), place(w[:4])) for w in text.extractWORDS() if clean(w[4]))
-    figures, horizontal, vertical = _drawings(page, displaylist)
+    figures, horizontal, vertical = _drawings(displaylist, page.derotation_matrix if rotation else ())
     grids = tuple(_grid(rows, text.extractWORDS(), place) for rows in ruled_cells(horizontal, vertical))
-    size = _pixels(page, dpi)
     return Page(
         number=page.number + 1,
-        width=size.width,
-        height=size.height,
-        points=(page.rect.width, page.rect.height),
+        width=size[0],
+        height=size[1],
+        points=points,
         image=b"",
         lines=lines,
         words=words,
@@ -200,22 +219,14 @@ def _read_page(page, displaylist, dpi: int) -> Page:
     )
 
 
-def _text(page, displaylist) -> pymupdf.TextPage:
-    """The text of the unrotated page: of a rotated one MuPDF finds no lines."""
-    if page.rotation:
-        return page.get_textpage(flags=_TEXT_FLAGS)
-    return pymupdf.TextPage(displaylist.get_textpage(flags=_TEXT_FLAGS))
-
-
-def _placer(page) -> Callable[[tuple], Box]:
+def _placer(points: tuple[float, float], rotation: pymupdf.Matrix | None) -> Callable[[tuple], Box]:
     """From MuPDF's boxes, which are those of the unrotated page, to fractions of the image, which is rotated."""
-    width, height = page.rect.width, page.rect.height
-    a, b, c, d, e, f = page.rotation_matrix
-    is_turned = page.rotation != 0
+    width, height = points
 
     def place(box) -> Box:
         x0, y0, x1, y1 = box
-        if is_turned:
+        if rotation:
+            a, b, c, d, e, f = rotation
             x0, y0, x1, y1 = a * x0 + c * y0 + e, b * x0 + d * y0 + f, a * x1 + c * y1 + e, b * x1 + d * y1 + f
             x0, x1 = (x1, x0) if x1 < x0 else (x0, x1)
             y0, y1 = (y1, y0) if y1 < y0 else (y0, y1)
@@ -229,14 +240,14 @@ def _inside(part: float) -> float:
     return 0.0 if part < 0.0 else 1.0 if part > 1.0 else part
 
 
-def _drawings(page, displaylist) -> tuple[list[tuple], list[tuple], list[tuple]]:
+def _drawings(displaylist, derotation: tuple) -> tuple[list[tuple], list[tuple], list[tuple]]:
     """Boxes of pictures, of horizontal and of vertical lines, in points of the unrotated page."""
     boxes = []
     device = pymupdf.JM_new_bbox_device(boxes, False)  # that of Page.get_bboxlog, which lists every piece of text too
     device.use_virtual_fill_text(False)
     device.use_virtual_stroke_text(False)
     device.use_virtual_ignore_text(False)
-    _run(displaylist, device, mupdf.FzMatrix(*page.derotation_matrix))
+    _run(displaylist, device, mupdf.FzMatrix(*derotation))
     figures, horizontal, vertical = [], [], []
     for kind, box in boxes:
         width, height = box[2] - box[0], box[3] - box[1]

@@ -70,9 +70,7 @@ def build_dataset(plan: BuildPlan, *, export: str | Path | None = None) -> Build
             report.models = read_bills(plan.replies_file) if plan.endpoints else {}
             report.seconds = round(time.perf_counter() - started, 3)
             (partial / REPORT).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
-            if output.exists():
-                shutil.rmtree(output)
-            partial.rename(output)
+            _replace(output, partial)
     if plan.work is None:
         shutil.rmtree(plan.work_folder)
     if not documents:
@@ -179,6 +177,16 @@ def _check_output(pdfs: Path, output: Path) -> Path:
             "empty folder"
         )
     return output
+
+
+def _replace(output: Path, complete: Path) -> None:
+    """The earlier build is removed when the new one is in its place, and not before."""
+    earlier = output.with_name(f".{output.name}.earlier")
+    shutil.rmtree(earlier, ignore_errors=True)
+    if output.exists():
+        output.rename(earlier)
+    complete.rename(output)
+    shutil.rmtree(earlier, ignore_errors=True)
 
 
 @contextmanager

@@ -45,8 +45,10 @@ def find_sections(source: Source) -> tuple[tuple[Section, ...], tuple[Stray, ...
         lost = []
     used = {(page, line.box) for _, _, page, _, parts, _ in headings for line in parts}
     sections = _tree(headings, len(source.pages))
+    # a reader takes a line for a section's heading if it is as large as one, or much larger than the text
+    large = min([MUCH_LARGER * size, *(section.style[1] for section in sections)]) if sections else 0.0
     strays = [
-        Stray(line.text, page, line.box, (line.font, line.size), _is_serious(line, sections, size))
+        Stray(line.text, page, line.box, (line.font, line.size), _is_serious(line, large))
         for page, page_lines in lines.items()
         if not is_contents(page_lines)
         for line in page_lines
@@ -57,11 +59,13 @@ def find_sections(source: Source) -> tuple[tuple[Section, ...], tuple[Stray, ...
     return sections, tuple(strays)
 
 
-def _is_serious(line: Line, sections: tuple[Section, ...], size: float) -> bool:
-    """A reader takes a line for a section's heading if it is as large as one, or much larger than the text, and says something."""
-    smallest = min((section.style[1] for section in sections), default=0.0)
-    large = line.size >= min(smallest, MUCH_LARGER * size)
-    return (large or is_numbered_capitals(line)) and sum(c.isalpha() for c in line.text) >= 3 and is_clean(line.text)
+def _is_serious(line: Line, large: float) -> bool:
+    """Whether a line is large enough for a heading, and says something."""
+    return (
+        (line.size >= large or is_numbered_capitals(line))
+        and sum(c.isalpha() for c in line.text) >= 3
+        and is_clean(line.text)
+    )
 
 
 def _is_document_title(entry: OutlineEntry, title: str) -> bool:
@@ -72,18 +76,24 @@ def _is_document_title(entry: OutlineEntry, title: str) -> bool:
 def _locate(entry: OutlineEntry, lines: list[Line], size: float):
     """The heading that a bookmark names: one to three consecutive lines that say exactly its title."""
     wanted = fold(split_number(entry.title)[1])
+    if not wanted:
+        return None
     found = []
     for first in range(len(lines)):
-        for count in range(1, MAX_TITLE_LINES + 1):
-            parts = lines[first : first + count]
-            if len(parts) < count or (count > 1 and parts[-1].size != parts[0].size and not _is_label(parts)):
+        key = ""
+        for last in range(first, min(first + MAX_TITLE_LINES, len(lines))):
+            if lines[last].size != lines[first].size and not _is_label(lines[first : last + 1]):
                 break
+            key += fold(lines[last].text)
+            if not key.endswith(wanted):  # of nearly all lines nothing more need be looked at
+                continue
+            parts = lines[first : last + 1]
             text = join_lines([p.text for p in parts], hyphenated=False)
             number, title = split_number(text)
-            if wanted and wanted in (fold(title), fold(text)):
+            if wanted in (fold(title), fold(text)):
                 if fold(text) == wanted:
                     number, title = split_number(entry.title) if fold(entry.title) == wanted else ("", text)
-                found.append((max(p.size for p in parts), -count, number, title, parts))
+                found.append((max(p.size for p in parts), -len(parts), number, title, parts))
                 break
     found = [f for f in found if all(looks_like_heading(p, size) for p in f[4][-1:]) or len(lines) == len(f[4])]
     if not found:

@@ -99,7 +99,7 @@ def _isolated(function: Callable, jobs: list[tuple], items: list, limits, num_pr
         num_proc=num_proc,
         time_limit=limits.time_limit,
         memory_limit=round(limits.memory_gb * GIBIBYTE),
-        preload=__name__,
+        preload="mmprolong_hf.synthesis.preloaded",
     )
     for job, result in results:
         yield items[job], result

@@ -36,11 +36,11 @@ def language_of(texts: list[str]) -> tuple[str, float]:
     written = [text for text in texts if text.strip()]
     step = max(1, -(-len(written) // _PAGES))
     middles = [t[max(0, (len(t) - _CHARACTERS) // 2) :][:_CHARACTERS] for t in written[::step]]
-    code, confidence = _identifier().classify(" ".join(middles))
+    code, confidence = load_identifier().classify(" ".join(middles))
     return _WRITTEN.get(code, code), confidence
 
 
 @cache
-def _identifier() -> LanguageIdentifier:
+def load_identifier() -> LanguageIdentifier:
     """Loading the model takes more than half a second."""
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True, min_confidence=_LEAST_CONFIDENCE)

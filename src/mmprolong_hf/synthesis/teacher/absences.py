@@ -5,14 +5,11 @@ from collections.abc import Iterator
 
 from ..questions import ABSENT, Absence, Candidate, Evidence, choose, pose
 from ..schema import NOT_ANSWERABLE
-from ..sections import WHOLE_PAGE
 from ..text import fold
 from .captions import caption_evidence
-from .gaps import GAP, Prose
+from .gaps import Prose
 from .naming import Names, quotable
-from .tables import phrase_alone, tables_in
-
-MIN_STRETCH = 25  # letters of a sentence by which it would be recognised on another page
+from .tables import tables_in
 
 
 def ask_about_absences(names: Names, prose: Prose, segment: tuple[int, int]) -> Iterator[Candidate]:
@@ -24,7 +21,7 @@ def ask_about_absences(names: Names, prose: Prose, segment: tuple[int, int]) -> 
         prose (`Prose`): Its sentences.
         segment (`tuple[int, int]`): First and last page.
     """
-    for near_miss in (_sections, _captions, _cells, _sentences):
+    for near_miss in (_sections, _captions, _cells):
         yield from near_miss(names, prose, segment)
 
 
@@ -64,8 +61,6 @@ def _successor(number: str) -> str:
 def _cells(names: Names, prose: Prose, segment) -> Iterator[Candidate]:
     """The row of another table, where this one's page does not name it."""
     for table in tables_in(names, segment):
-        if not phrase_alone(names, table):
-            continue
         own = {fold(row[0]) for row in table.rows}
         other = choose(names.structure.tables, names.seed, "absent table", table.page, table.box)
         keys = [row[0] for row in other.rows if fold(row[0]) not in own and any(map(str.isalpha, row[0]))]
@@ -74,25 +69,8 @@ def _cells(names: Names, prose: Prose, segment) -> Iterator[Candidate]:
         if row and not prose.text.holds(row, (table.page,)):
             evidence = [Evidence(table.page, table.header_boxes[column], table.header[column], "Table")]
             slots = {
-                "table": phrase_alone(names, table),
+                "table": table.caption.label,
                 "row": quotable(row),
                 "column": quotable(table.header[column]),
             }
             yield _pose(names, "table-cell", evidence, segment, [Absence(row, (table.page,))], **slots)
-
-
-def _sentences(names: Names, prose: Prose, segment) -> Iterator[Candidate]:
-    """A sentence looked for on another page, of each kind of gap one."""
-    pages = [page for page in range(segment[0], segment[1] + 1) if prose.sentences.get(page)]
-    gaps = [gap for page in pages for gap in prose.gaps[page]]
-    gaps.sort(key=lambda gap: choose(range(2**32), names.seed, "absent sentence", gap.wording))
-    for kind in ("sentence-number", "sentence-name"):
-        gap = next((gap for gap in gaps if gap.kind == kind), None)
-        others = [page for page in pages if gap and page != gap.sentence.page]
-        if not others:
-            continue
-        page = choose(others, names.seed, "other page", gap.wording)
-        stretch = max(re.split(r"[^\w\s]|_{4}", gap.wording.replace(GAP, ".")), key=len).strip()
-        if sum(map(str.isalpha, stretch)) >= MIN_STRETCH and not prose.text.holds(stretch, (page,)):
-            evidence = [Evidence(page, WHOLE_PAGE, "", "Text")]
-            yield _pose(names, kind, evidence, segment, [Absence(stretch, (page,))], page=page, sentence=gap.wording)

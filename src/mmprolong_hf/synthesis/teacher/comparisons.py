@@ -8,7 +8,7 @@ from ..elements import Table
 from ..questions import Candidate, choose, pose
 from ..text import fold
 from .naming import Names, quotable
-from .tables import YEAR, cell_evidence, cell_format, column_values, phrase_alone, plain, tables_in
+from .tables import YEAR, cell_evidence, cell_format, column_values, plain, tables_in
 
 PAIRS_PER_COLUMN = 3
 _UNIT = re.compile(r"\(([^()]+)\)\s*$")  # "Height (m)"
@@ -22,7 +22,7 @@ def ask_about_comparisons(names: Names, segment: tuple[int, int]) -> Iterator[Ca
         names (`Names`): The whole document.
         segment (`tuple[int, int]`): First and last page.
     """
-    inside = [t for t in tables_in(names, segment) if phrase_alone(names, t)]
+    inside = tables_in(names, segment)
     for k, table in enumerate(inside):
         yield from _larger_entries(names, table, segment)
         yield from _columns(names, table, segment)
@@ -53,7 +53,7 @@ def _larger_entries(names: Names, table: Table, segment) -> Iterator[Candidate]:
                 segment=segment,
                 answer_format=cell_format(answer),
                 expression=f"max({plain(values[row])}, {plain(values[other])})",
-                table=phrase_alone(names, table),
+                table=table.caption.label,
                 column=quotable(table.header[column]),
                 row=quotable(table.rows[row][0]),
                 other_row=quotable(table.rows[other][0]),
@@ -84,7 +84,7 @@ def same_unit(header: str, other: str) -> bool:
 
 def _columns(names: Names, table: Table, segment) -> Iterator[Candidate]:
     """In how many rows one column is larger than the next that counts the same."""
-    numbers = _numbers(table) if table.closed and table.caption else {}
+    numbers = _numbers(table) if table.closed else {}
     for column, values in numbers.items():
         same = [c for c in numbers if c > column and same_unit(table.header[column], table.header[c])]
         if not same or len(values) < 3:
@@ -93,7 +93,7 @@ def _columns(names: Names, table: Table, segment) -> Iterator[Candidate]:
         larger = [row for row, pair in enumerate(zip(values, numbers[other])) if pair[0] > pair[1]]
         evidence = cell_evidence(table, *((row, c) for row in range(len(values)) for c in (column, other)))
         slots = {"column": quotable(table.header[column]), "other_column": quotable(table.header[other])}
-        slots |= {"table": phrase_alone(names, table), "seed": names.seed, "segment": segment}
+        slots |= {"table": table.caption.label, "seed": names.seed, "segment": segment}
         yield pose("table-compare-columns", len(larger), evidence, **slots)
 
 
@@ -102,7 +102,7 @@ def _same_keys(names: Names, table: Table, other: Table, segment) -> Iterator[Ca
     rows = {fold(row[0]): k for k, row in enumerate(other.rows)}
     shared = [(k, rows[fold(row[0])]) for k, row in enumerate(table.rows) if fold(row[0]) in rows]
     common = {"seed": names.seed, "segment": segment}
-    common |= {"table": phrase_alone(names, table), "other": phrase_alone(names, other)}
+    common |= {"table": table.caption.label, "other": other.caption.label}
     for row, same in shared[:PAIRS_PER_COLUMN]:
         column = choose(range(1, len(table.header)), names.seed, "column", table.page, row)
         second = choose(range(1, len(other.header)), names.seed, "other column", other.page, same)

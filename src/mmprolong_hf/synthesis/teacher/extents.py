@@ -41,7 +41,7 @@ def _lengths(names: Names, text: FullText, inside: list[Section], segment) -> It
     """Only sections that fill whole pages: they and the next one start a page, and no page between is left blank."""
     for section in inside:
         following, phrase = _next(inside, section), names.phrase(section)
-        if not phrase or not following or not section.listed or not following.listed:
+        if not phrase or not following or not names.is_sure(section) or not names.is_sure(following):
             continue
         length = following.page - section.page
         pages = text.lines[section.page - 1 : following.page - 1]
@@ -71,7 +71,9 @@ def _numbered_headings(names: Names, inside: list[Section], segment) -> Iterator
         first, last = section.page, choose(later, names.seed, "headings", section.page, section.number).page
         within = [s for page in range(first, last + 1) for s in names.sections_on(page)]
         strays = [s for page in range(first, last + 1) for s in names.strays_on(page)]
-        if any(s.serious or split_number(s.text)[0] for s in strays) or not all(s.listed and s.number for s in within):
+        if any(s.serious or split_number(s.text)[0] for s in strays) or not all(
+            names.is_sure(s) and s.number for s in within
+        ):
             continue
         if all(follows(a.number, b.number) for a, b in pairwise(within)):
             evidence = [names.heading(s) for s in within]
@@ -107,7 +109,7 @@ def _captions_of_sections(names: Names, inside: list[Section], segment) -> Itera
     """Figures and tables of whole sections, of kinds of which none was missed."""
     for section in inside:
         following, phrase = _next(inside, section), names.phrase(section)
-        if not phrase or not following or not section.listed or following.page == section.page:
+        if not phrase or not following or not names.is_sure(section) or following.page == section.page:
             continue
         for kind in sorted(names.structure.countable):
             found = _captions_between(names, kind, section, following)

@@ -10,6 +10,9 @@ from ..text import clean, fold
 _WORD = re.compile(r"\w+")
 _MARKS = ".,;:!?()"
 _CUT = re.compile(r"(\w+)-\n(\w+)")  # a word that goes on in the next line
+# words that are a part of what is written together: "map-store", "MapStore's"
+_COMPOUND = re.compile(r"\w+(?:-\w+|['’]\w{1,2}\b)+")
+_PARTS = re.compile(r"[A-Z]*[a-z0-9]+|[A-Z]+")  # of a name in CamelCase or snake_case
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class FullText:
                 places[key].append(number)
                 if spelled.setdefault(key, word) != word:
                     mixed.add(key)
+            for compound in _COMPOUND.findall(text):
+                words = _WORD.findall(compound)
+                mixed.update(map(_key, [*words, "".join(words)]))
             small.update(word.strip(_MARKS) for word in text.split())  # "x.pdf" is no word "pdf"
         object.__setattr__(self, "_places", {key: tuple(pages) for key, pages in places.items()})
         object.__setattr__(self, "_small", frozenset(small))
@@ -56,9 +62,24 @@ class FullText:
         object.__setattr__(self, "_folded", tuple("".join(fold(line.text) for line in page) for page in self.lines))
 
     def pages_of(self, name: str) -> tuple[int, ...]:
-        """Each page as often as the word stands on it; empty if it is also spelled otherwise or part of another word."""
+        """
+        Each page as often as the word stands on it.
+
+        Empty if it is also spelled otherwise (with a hyphen or in two words, with an apostrophe, in the singular) or part of
+        another word, since readers would not agree on which of them count.
+        """
         key = _key(name)
-        return () if key in self._mixed or self._vocabulary.count(key) != 1 else self._places[key]
+        stem = _key(name.removesuffix("s"))
+        if key in self._mixed or self._vocabulary.count(stem) != 1 or self._stands_apart(name):
+            return ()
+        return self._places[key]
+
+    def _stands_apart(self, name: str) -> bool:
+        """Whether the parts of a name stand somewhere as words of their own: "Map Store" for "MapStore"."""
+        parts = _PARTS.findall(name)
+        pages = set.intersection(*(set(self._places.get(_key(part), ())) for part in parts)) if len(parts) > 1 else ()
+        key = fold(name)
+        return any(self.count(key, page) > self._places[_key(name)].count(page) for page in pages)
 
     def is_common(self, name: str) -> bool:
         """Whether the document writes this name in small letters too: "NOT" is then only a stressed "not"."""

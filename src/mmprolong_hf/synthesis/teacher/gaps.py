@@ -9,7 +9,7 @@ from ..questions import Candidate, choose, pose
 from ..text import fold
 from .fulltext import FullText
 from .naming import quotable
-from .sentences import NUMBER, Sentence, find_names, is_told, only_number, sentences
+from .sentences import NUMBER, Sentence, find_names, is_statement, is_told, only_number, sentences
 
 GAP = "____"
 MIN_WORDS = 8  # of a sentence that lacks a name
@@ -102,7 +102,7 @@ def _number_gap(sentence: Sentence, text: FullText) -> Gap | None:
 
 def _name_gap(sentence: Sentence, text: FullText) -> Gap | None:
     """The name may stand on no page near; in doubt are hyphens at a line's end and capitals that only stress a word."""
-    if len(sentence.text.split()) < MIN_WORDS:
+    if len(sentence.text.split()) < MIN_WORDS or not is_statement(sentence.text):
         return None
     for name in sentence.names:
         near = sum(text.count(name, page) for page in (sentence.page - 1, sentence.page, sentence.page + 1))

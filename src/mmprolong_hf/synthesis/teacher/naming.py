@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from ..elements import Caption, Paragraph, Section, Stray, Structure, Table
-from ..headings import split_number
+from ..headings import LARGER, split_number
 from ..questions import Evidence, choose, load_templates
 from ..text import fold
 
@@ -43,6 +43,10 @@ class Names:
             object.__setattr__(self, f"_{name}_on", dict(by_page))
         object.__setattr__(self, "_caption_texts", sorted(fold(c.text) for c in self.structure.captions))
         object.__setattr__(self, "_labels", {(c.kind, c.number) for c in self.structure.captions})
+        types = Counter()
+        for line in (line for paragraph in self.structure.paragraphs for line in paragraph.lines):
+            types[line.font, line.size] += len(line.text)
+        object.__setattr__(self, "_body", max(types, key=types.get, default=("", 0.0)))
         children = defaultdict(list)
         for section in sections:
             if section.parent >= 0:
@@ -52,13 +56,23 @@ class Names:
         object.__setattr__(self, "_numbers", numbers)
         object.__setattr__(self, "_pairs", pairs)
 
+    def is_sure(self, section: Section) -> bool:
+        """Whether the document says that it is a section, and the type of its heading does too: not that of most text."""
+        return section.listed and not self._is_plain(section)
+
+    def _is_plain(self, section: Section) -> bool:
+        """Whether a heading is set as the text is: in a licence it cannot be told from an item of a numbered list."""
+        font, size = self._body
+        return section.style[0] == font and section.style[1] < LARGER * size
+
     def is_unique(self, section: Section) -> bool:
         """Whether no other heading has the same title."""
         return self._titles[fold(section.title)] == 1 and sum(c.isalpha() for c in section.title) >= MIN_NAME
 
     def phrase(self, section: Section, *, nested: bool = True, like: Section | None = None) -> str | None:
         """
-        A name for the section inside a question, with its parent's if its own title is not unique; None if neither is.
+        A name for the section inside a question, with its parent's if its own title is not unique; None if neither is, or it
+        is set as the text is.
 
         Args:
             section (`Section`): Of the document.
@@ -66,6 +80,8 @@ class Names:
             like (`Section`, *optional*): Another section of the same question, whose form of words is used.
         """
         phrases = load_templates()["phrases"]
+        if self._is_plain(section):
+            return None
         title, form = quotable(section.title), (self.seed, (like or section).title)
         if self.is_unique(section):
             return choose(phrases["titled" if section.listed else "headed"], *form).format(title=title)
@@ -77,8 +93,8 @@ class Names:
         return choose(phrases["nested"], *form).format(title=title, parent=quotable(parent.title))
 
     def numbered(self, section: Section) -> str | None:
-        """ "section 3.2" or "Chapter 4"; None if the number is not printed or not unique."""
-        if not section.number or self._numbers[section.number] > 1:
+        """ "section 3.2" or "Chapter 4"; None if the number is not printed or not unique, or it is set as the text is."""
+        if not section.number or self._numbers[section.number] > 1 or self._is_plain(section):
             return None
         if re.match(r"\d|[A-Z](?:\.|$)", section.number):
             return f"section {section.number}"

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import groupby
 
 from ..elements import Section
 from ..questions import LIST_SEPARATOR, MAX_ANSWER, Candidate, choose, pose
 from ..sections import WHOLE_PAGE
 from .gaps import GAP, Gap, Prose
 from .naming import Names, quotable
-from .sentences import Sentence
+from .sentences import Sentence, is_statement
 from .tables import YEAR
 
 QUOTED_NAMES = 12  # of a segment
@@ -64,8 +65,9 @@ def _two_gaps(prose: Prose, gaps: list[Gap], segment) -> Iterator[Candidate]:
 
 
 def _two_numbers(prose: Prose, gaps: list[Gap], segment) -> Iterator[Candidate]:
-    """Two plain numbers have a larger one; how far they are apart is asked only if both count the same."""
-    for gap, other in _partners(gaps, prose.seed):
+    """Two plain numbers are compared only if both certainly count the same."""
+    of_unit = groupby(sorted((gap for gap in gaps if unit(gap)), key=unit), key=unit)  # stable: still in reading order
+    for gap, other in (pair for _, same in of_unit for pair in _partners(list(same), prose.seed)):
         first, second = Decimal(gap.answer), Decimal(other.answer)
         if first == second:
             continue
@@ -80,16 +82,15 @@ def _two_numbers(prose: Prose, gaps: list[Gap], segment) -> Iterator[Candidate]:
             expression=f"max({gap.answer}, {other.answer})",
             **common,
         )
-        if unit(gap) and unit(gap) == unit(other):
-            answer = f"{abs(first - second):f}"
-            yield pose(
-                "number-difference",
-                answer,
-                evidence,
-                answer_format="Float" if "." in answer else "Integer",
-                expression=f"{larger.answer} - {smaller.answer}",
-                **common,
-            )
+        answer = f"{abs(first - second):f}"
+        yield pose(
+            "number-difference",
+            answer,
+            evidence,
+            answer_format="Float" if "." in answer else "Integer",
+            expression=f"{larger.answer} - {smaller.answer}",
+            **common,
+        )
 
 
 def unit(gap: Gap) -> str:
@@ -122,7 +123,7 @@ def _quoted(prose: Prose, pages: range, segment) -> Iterator[Candidate]:
     places: dict[str, list[Sentence]] = {}
     for page in pages:
         for sentence in prose.sentences.get(page, ()):
-            for name in sentence.names:
+            for name in sentence.names if is_statement(sentence.text) else ():
                 if prose.text.count(name, page) == 1 and not prose.text.is_common(name):
                     places.setdefault(name, []).append(sentence)
     wanted = sorted(name for name, found in places.items() if len(found) > 1)
@@ -147,7 +148,11 @@ def _headings_over(names: Names, prose: Prose, pages: range, segment) -> Iterato
         section = max(above, key=lambda s: (s.page, s.box[1]))
         first = min((s.box[1] for s in names.sections_on(page)), default=1.0)
         over = [s for s in prose.sentences[page] if s.paragraph.lines[-1].box[3] <= first]
-        if not over or not section.listed or not all(names.is_single_column(p) for p in range(section.page, page + 1)):
+        if (
+            not over
+            or not names.is_sure(section)
+            or not all(names.is_single_column(p) for p in range(section.page, page + 1))
+        ):
             continue
         sentence = choose(over, prose.seed, "heading over", page)
         start = " ".join(sentence.text.split()[:START_WORDS])

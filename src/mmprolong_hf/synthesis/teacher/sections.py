@@ -60,14 +60,14 @@ def _strays_on(names: Names, page: int) -> list:
 def _pages_with_headings(names: Names, inside: list[Section], segment) -> Iterator[Candidate]:
     common = {"seed": names.seed, "segment": segment}
     single = [s for page in sorted({s.page for s in inside}) if (s := _only_heading(names, page))]
-    single = [s for s in single if s.listed or _is_on_top(names, s)]
+    single = [s for s in single if names.is_sure(s) or (not s.listed and _is_on_top(names, s))]
     for section in single:
         kind = "section-title-on-page" if section.listed else "heading-on-page"
         yield pose(kind, section.title, [names.heading(section)], page=section.page, **common)
     for page in sorted({s.page for s in inside}):
         starts = names.sections_on(page)
         above = [s for s in _strays_on(names, page) if s.box[1] <= starts[0].box[1]]
-        if len(starts) > 1 and not above and all(s.listed for s in starts):
+        if len(starts) > 1 and not above and all(map(names.is_sure, starts)):
             evidence = [names.heading(s) for s in starts[:2]]
             yield pose("first-section-on-page", starts[0].title, evidence[:1], page=page, **common)
     for section, other in _spread_pairs(single, names.seed):
@@ -118,7 +118,12 @@ def _families(names: Names, inside: list[Section], segment) -> Iterator[Candidat
             continue
         parent = sections[section.parent]
         plain = names.phrase(section, nested=False)
-        if plain and segment[0] <= parent.page < section.page and section.level == parent.level + 1:
+        if (
+            plain
+            and names.is_sure(parent)
+            and segment[0] <= parent.page < section.page
+            and section.level == parent.level + 1
+        ):
             evidence = [names.heading(parent), names.heading(section)]
             yield pose("parent-section", parent.title, evidence, section=plain, **common)
 
@@ -130,7 +135,7 @@ def _all_known(names: Names, section: Section, children: list[Section]) -> bool:
         str(k) for k in range(int(numbers[0] != "0"), len(numbers) + int(numbers[0] != "0"))
     ]:
         return False
-    if any(s.level != section.level + 1 for s in children) or not all(s.listed for s in children):
+    if any(s.level != section.level + 1 for s in children) or not all(map(names.is_sure, children)):
         return False
     smallest = min(s.style[1] for s in children)
     return not any(s.style[1] >= smallest for s in names.strays_between(section, section.last_page))
@@ -168,7 +173,7 @@ def _sibling_runs(names: Names, inside: list[Section]) -> Iterator[list[Section]
     """Runs of sections of one parent and one level, between which nothing else looks like one of them."""
     groups = {}
     for section in inside:
-        if section.listed:
+        if names.is_sure(section):
             groups.setdefault((section.parent, section.level), []).append(section)
     for run in groups.values():
         while len(run) > 1:

@@ -18,7 +18,9 @@ _NAME = re.compile(
 _CAPTION = re.compile(r"(?:figure|fig\.|table|tab\.|listing|example|algorithm)\s*\S*\d\S*[:.]", re.IGNORECASE)
 # capitals side by side are shouted, or one name whose underscore is drawn and not written
 _SHOUTED = re.compile(r"\b[A-Z]{2,} [A-Z]{2,}\b")
-_SENTENCE = re.compile(r"(?<=[.!?]) +(?=[A-Z])")
+_SENTENCE = re.compile(r"""(?:(?<=[.!?])|(?<=[.!?]["”’)])) +(?=["“”‘’«(]*[A-Z])""")
+# a sign or a number that begins an item of a list, at the start or after the end of another item
+_ITEM = re.compile(r"[•‣⁃▪▫■□●○◦◆◇►▶➢✓✔·]|(?:^|(?<=[.:;!?)]) )(?:[-–—*∗]|\(?(?:\d{1,2}|[A-Za-z]|[ivx]+)[.)])(?= |$)")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|cf|vs|etc|Fig|Figs|Sec|Eq|No|al|pp|p|Dr|St|Ref)\.$")
 # accents that stand beside their letter, and signs of mathematics: the text says less than the page shows
 _UNSURE = re.compile(r"[\u0300-\u036f\u2200-\u22ff\\^{}|<>=]|(?:^| )[¨¸´˜`]|[¨¸´˜`](?: |$)")
@@ -31,6 +33,18 @@ _VERB = re.compile(
     r"\b(?:is|are|was|were|has|have|had|can|could|may|must|should|will|would|contains?|uses?|takes?|needs?|gives?|holds?"
     r"|means?|requires?|allows?|returns?|shows?|became|began|made)\b"
 )
+# in a sentence that gives a name these do as well, and so does an order at its start
+_ANY_VERB = re.compile(
+    _VERB.pattern
+    + r"|\b(?:do|does|did|cannot|might|makes?|sets?|calls?|comes?|goes|gets?|puts?|reads?|writes?|runs?|works?|looks?|finds?"
+    r"|keeps?|lets?|tells?|says|stands?|starts?|creates?|defines?|describes?|includes?|provides?|supports?|depends?|appears?"
+    r"|expects?|specif(?:y|ies)|appl(?:y|ies)|n't|\w{2,}ed)\b|^(?:See|Note|Use|Click|Choose|Select|Press|Enter|Add|Open|Type"
+    r"|Consider|Remember|Please|Check|Try)\b"
+)
+
+
+_VERSIONED = re.compile(r"\b(?:versions?|formats?|releases?|revisions?|standards?|protocols?)\b", re.IGNORECASE)
+_CLOSE = 3  # words between such a word and its number
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,7 @@ def sentences(paragraph: Paragraph) -> list[str]:
         whole = piece[:1].isupper() and piece.endswith((".", "!", "?")) and not _ABBREVIATION.search(piece)
         if not whole or len(piece) not in LENGTH or _ABBREVIATION.search(before):
             continue
-        if _UNSURE.search(piece) or _SHOUTED.search(piece):
+        if _UNSURE.search(piece) or _SHOUTED.search(piece) or _ITEM.search(piece) or not _is_balanced(piece):
             continue
         if sum(map(str.isalpha, piece)) + piece.count(" ") >= 0.85 * len(piece):
             found.append(piece)
@@ -107,6 +121,8 @@ def only_number(sentence: str) -> str | None:
     ```python
     >>> only_number("The oldest of the 127 stations was built by hand."), only_number("See Section 12 for details.")
     ('127', None)
+    >>> only_number("Files are saved in format version 3.0 of the program.") is None
+    True
     >>> only_number("For process 1230 it would contain the characters one, two, three, zero and a newline.") is None
     True
 
@@ -124,6 +140,8 @@ def only_number(sentence: str) -> str | None:
     spelled = " ".join(_DIGITS[int(c)] for c in numbers[0].group() if c.isdigit())
     if spelled in " ".join(re.findall(r"[a-z]+", sentence.lower())):
         return None  # "contains 1230 as one, two, three, zero": the rest gives it away
+    if _is_version(sentence, numbers[0]):
+        return None
     return None if _REFERENCE.search(sentence[: numbers[0].start()]) else numbers[0].group()
 
 
@@ -150,6 +168,44 @@ def is_told(name: str, sentence: str) -> bool:
     initials = "".join(word[0] for word in words)
     parts = any(len(word) > 3 and word in fold(name) for word in words)
     return parts or name.lower() in initials or fold(name) in fold(rest)
+
+
+def is_statement(sentence: str) -> bool:
+    """
+    Whether a sentence has a verb, as far as a list of the commonest tells; an item of a list has none.
+
+    Args:
+        sentence (`str`): One sentence.
+
+    Example:
+
+    ```python
+    >>> is_statement("Labels are drawn with drawString."), is_statement("Donald Byrd, author of MusicXML and others.")
+    (True, False)
+
+    ```
+    """
+    return bool(_ANY_VERB.search(sentence))
+
+
+def _is_balanced(piece: str) -> bool:
+    """Whether every quotation mark has its partner: else the sentence began before, or goes on."""
+    return piece.count('"') % 2 == 0 and all(piece.count(a) == piece.count(b) for a, b in ("“”", "«»"))
+
+
+def _is_version(sentence: str, number: re.Match) -> bool:
+    """Whether a number is a name: of a version or format, of a product ("Fedora 3.0"), or between quotes."""
+    before = sentence[: number.start()]
+    if (
+        _VERSIONED.search(" ".join(before.split()[-_CLOSE:]))
+        or before.count('"') % 2
+        or before.count("“") > before.count("”")
+    ):
+        return True
+    if "." not in number.group():
+        return False
+    words = before.split()
+    return bool(_VERSIONED.search(before)) or (len(words) > 1 and words[-1][:1].isupper())
 
 
 def _box(lines, start: int, end: int) -> Box:

@@ -23,14 +23,15 @@ def tables_in(names: Names, segment: tuple[int, int]) -> list[Table]:
     """
     The tables of a segment that a question may name cells of.
 
-    A column called "12" reads like an entry, so its table is left out, unless the name is a year.
+    It has a label: what else is on its page may not have been read, so "the table on page 3" may be one of two. A column
+    called "12" reads like an entry, so its table is left out, unless the name is a year.
 
     Args:
         names (`Names`): The whole document.
         segment (`tuple[int, int]`): First and last page.
     """
     tables = [t for page in range(segment[0], segment[1] + 1) for t in names.tables_on(page)]
-    return [t for t in tables if not any(is_number(h) and not YEAR.fullmatch(h) for h in t.header)]
+    return [t for t in tables if t.caption and not any(is_number(h) and not YEAR.fullmatch(h) for h in t.header)]
 
 
 def ask_about_tables(names: Names, segment: tuple[int, int]) -> Iterator[Candidate]:
@@ -44,38 +45,11 @@ def ask_about_tables(names: Names, segment: tuple[int, int]) -> Iterator[Candida
     inside = tables_in(names, segment)
     for table in inside:
         yield from _cells(names, table, segment)
-        if phrase_alone(names, table):
-            yield from _columns(names, table, segment)
+        yield from _columns(names, table, segment)
     for k, table in enumerate(inside):
-        later = [t for t in inside[k + 1 :] if t.page > table.page and phrase_alone(names, t)]
-        if later and phrase_alone(names, table):
+        later = [t for t in inside[k + 1 :] if t.page > table.page]
+        if later:
             yield from _two_cells(names, table, choose(later, names.seed, "table", table.page, table.box), segment)
-
-
-def phrase_alone(names: Names, table: Table) -> str | None:
-    """
-    A name that means this table only: its label, or its page if it is the only table there.
-
-    Args:
-        names (`Names`): The whole document.
-        table (`Table`): One of its tables.
-    """
-    if table.caption:
-        return table.caption.label
-    alone = len(names.tables_on(table.page)) == 1
-    captioned = any(c.kind == "Table" for c in names.captions_on(table.page))
-    return f"the table on page {table.page}" if alone and not captioned else None
-
-
-def _phrase(names: Names, table: Table, row: int) -> str | None:
-    """As [`phrase_alone`], or "the tables on page 3" where no other table there has a row of that name."""
-    if alone := phrase_alone(names, table):
-        return alone
-    same = names.tables_on(table.page)
-    keys = [fold(r[0]) for t in same for r in t.rows]
-    if any(t.caption for t in same) or keys.count(fold(table.rows[row][0])) > 1:
-        return None
-    return f"the tables on page {table.page}"
 
 
 def cell_evidence(table: Table, *cells: tuple[int, int]) -> list[Evidence]:
@@ -123,20 +97,18 @@ def cell_format(text: str) -> str:
 def _cells(names: Names, table: Table, segment) -> Iterator[Candidate]:
     places = sorted(_askable(table), key=lambda p: choose(range(2**32), names.seed, "cell", table.page, p))
     for row, column in places[:CELLS_PER_TABLE]:
-        phrase = _phrase(names, table, row)
-        if phrase:
-            answer = table.rows[row][column]
-            yield pose(
-                "table-cell",
-                answer,
-                cell_evidence(table, (row, column)),
-                seed=names.seed,
-                segment=segment,
-                answer_format=cell_format(answer),
-                table=phrase,
-                row=quotable(table.rows[row][0]),
-                column=quotable(table.header[column]),
-            )
+        answer = table.rows[row][column]
+        yield pose(
+            "table-cell",
+            answer,
+            cell_evidence(table, (row, column)),
+            seed=names.seed,
+            segment=segment,
+            answer_format=cell_format(answer),
+            table=table.caption.label,
+            row=quotable(table.rows[row][0]),
+            column=quotable(table.header[column]),
+        )
 
 
 def _two_cells(names: Names, table: Table, other: Table, segment) -> Iterator[Candidate]:
@@ -151,8 +123,8 @@ def _two_cells(names: Names, table: Table, other: Table, segment) -> Iterator[Ca
             cell_evidence(table, first) + cell_evidence(other, second),
             seed=names.seed,
             segment=segment,
-            table=phrase_alone(names, table),
-            other=phrase_alone(names, other),
+            table=table.caption.label,
+            other=other.caption.label,
             row=quotable(table.rows[first[0]][0]),
             column=quotable(table.header[first[1]]),
             other_row=quotable(other.rows[second[0]][0]),
@@ -161,10 +133,9 @@ def _two_cells(names: Names, table: Table, other: Table, segment) -> Iterator[Ca
 
 
 def _columns(names: Names, table: Table, segment) -> Iterator[Candidate]:
-    phrase = phrase_alone(names, table)
-    if not table.closed or not table.caption or len(table.rows) < MIN_ROWS:
-        return  # without a caption it may be one of two on its page, the other of which could not be read
-    common = {"seed": names.seed, "segment": segment, "table": phrase}
+    if not table.closed or len(table.rows) < MIN_ROWS:
+        return
+    common = {"seed": names.seed, "segment": segment, "table": table.caption.label}
     keys = [Evidence(table.page, b[0], r[0], "Table") for b, r in zip(table.boxes, table.rows)]
     yield pose("table-rows", len(table.rows), keys, **common)
     if any(fold(row[0]).startswith(_TOTALS) for row in table.rows):
