@@ -24,6 +24,7 @@ def test_a_word_that_is_also_written_otherwise_or_inside_another_has_no_pages(ot
 
 def test_a_word_cut_at_the_end_of_a_line_counts():
     assert full(["An Xml-", "Writer here"], ["XmlWriter"]).pages_of("XmlWriter") == (1, 2)
+    assert full(["An Xml-", "Writer and Yaml-", "Writer here"], ["YamlWriter"]).pages_of("YamlWriter") == (1, 2)
 
 
 def test_a_stressed_word_is_common_and_a_part_of_a_file_name_is_none():

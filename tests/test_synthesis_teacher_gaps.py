@@ -66,3 +66,4 @@ def test_without_lines_nothing_is_known_to_be_unique():
 
 def test_a_name_is_asked_for_only_in_a_statement():
     assert asked(["Donald Byrd, author of the old MapStore and of many other programs."]) == set()
+    assert asked(["A well ordered list of all the maps of the valley by the old MapStore."]) == set()

@@ -66,7 +66,7 @@ def test_every_question_that_gives_or_asks_for_a_page_says_how_pages_are_counted
     )
     for kind, template in kinds.items():
         for wording in template["wordings"]:
-            if re.search(r"\{(?:page|first)\}|which page(?!s? (?:is|are) )|[Ww]here does|the pages? where", wording):
+            if re.search(r"\{(?:page|first)\}|[Ww]hich page|[Ww]here does|pages? where", wording):
                 filled = wording.format(**slots)
                 own = own_words(filled)
                 assert own != QUOTED.sub('""', filled), f"{kind}: {wording}"

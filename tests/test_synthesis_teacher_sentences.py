@@ -27,6 +27,7 @@ def paragraph(*lines):
         "The station was built by hand and has not been moved since: ○ Rooms.",
         "The station was built by hand and has not been moved since. – Rooms.",
         "The station was built by hand and has not been moved since. 2.",
+        "The station was built by hand and its address is station@lists. debian.org today.",  # broken at the line's end
         "The station was built by hand: (a) one room and (b) another one.",
         "The station was built by hand and is called ”old by its guests.",  # the mark of another sentence
     ],
@@ -88,6 +89,9 @@ def test_a_dash_within_a_sentence_begins_no_item():
         ("The release is numbered 12 by all of its makers.", None),
         ("The mark of the oldest station is “old 127 stones” in full.", None),
         ("The station has been run by Fedora 3.5 since it was built.", None),
+        ("Since 9.0 several rooms of the station have been added.", None),
+        ("It was given up in the 4.1.4 version of the plan of the station.", None),
+        ("The days of week 01 of a year can be those of the previous one.", None),
         ("The station is 3.5 metres high and was built by hand.", "3.5"),
         ("The format of the map is kept by all of the 127 stations.", "127"),
         ("In October 2014 the station was closed.", "2014"),

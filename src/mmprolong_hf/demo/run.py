@@ -34,7 +34,9 @@ FOLDER = Path("demo")
 RECIPE = Path("recipes/tiny_cpu.yaml")
 # Pages -> documents of so many pages. Most are short: a model learns to look up a page among four only once it does among two.
 NUM_CARDS = {1: 450, 2: 600, 3: 225, 4: 225}
-CARD_QUESTION = "What is the title of the section that starts on page {page}?"
+CARD_QUESTION = (
+    "What is the title of the section that starts on page {page}, counting the first page of the document as page 1?"
+)
 NUM_REPORTS = 5
 NEEDLE_PAGES = (1, 2, 3, 4, 6, 8)  # trained on up to 4: beyond is what the tiny model was never shown
 

@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ..elements import Line
 from ..text import clean, fold
@@ -43,18 +44,24 @@ class FullText:
     _folded: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
-        places, spelled, small, mixed = defaultdict(list), {}, set(), set()
+        places, spelled, small, mixed, joined = defaultdict(list), {}, set(), set(), set()
+        keys = {}  # of every word as it is spelled, of which there are far fewer than words
         for number, lines in enumerate(self.lines, 1):
             text = "\n".join(line.text for line in lines)
-            for word in _WORD.findall(text) + [cut + rest for cut, rest in _CUT.findall(text)]:
-                key = _key(word)
+            cut = "\n\n".join(f"{a.text}\n{b.text}" for a, b in pairwise(lines) if a.text.endswith("-"))
+            for word in _WORD.findall(text) + [start + end for start, end in _CUT.findall(cut)]:
+                key = keys.get(word)
+                if key is None:
+                    key = keys[word] = _key(word)
+                    if spelled.setdefault(key, word) != word:
+                        mixed.add(key)
                 places[key].append(number)
-                if spelled.setdefault(key, word) != word:
-                    mixed.add(key)
-            for compound in _COMPOUND.findall(text):
-                words = _WORD.findall(compound)
-                mixed.update(map(_key, [*words, "".join(words)]))
-            small.update(word.strip(_MARKS) for word in text.split())  # "x.pdf" is no word "pdf"
+            tokens = text.split()
+            joined.update(t for t in tokens if "-" in t or "'" in t or "’" in t)
+            small.update(token.strip(_MARKS) for token in tokens)  # "x.pdf" is no word "pdf"
+        for compound in _COMPOUND.findall(" ".join(joined)):
+            words = _WORD.findall(compound)
+            mixed.update(map(_key, [*words, "".join(words)]))
         object.__setattr__(self, "_places", {key: tuple(pages) for key, pages in places.items()})
         object.__setattr__(self, "_small", frozenset(small))
         object.__setattr__(self, "_mixed", frozenset(mixed))

@@ -22,8 +22,9 @@ _SENTENCE = re.compile(r"""(?:(?<=[.!?])|(?<=[.!?]["”’)])) +(?=["“”‘�
 # a sign or a number that begins an item of a list, at the start or after the end of another item
 _ITEM = re.compile(r"[•‣⁃▪▫■□●○◦◆◇►▶➢✓✔·]|(?:^|(?<=[.:;!?)]) )(?:[-–—*∗]|\(?(?:\d{1,2}|[A-Za-z]|[ivx]+)[.)])(?= |$)")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|cf|vs|etc|Fig|Figs|Sec|Eq|No|al|pp|p|Dr|St|Ref)\.$")
-# accents that stand beside their letter, and signs of mathematics: the text says less than the page shows
-_UNSURE = re.compile(r"[\u0300-\u036f\u2200-\u22ff\\^{}|<>=]|(?:^| )[¨¸´˜`]|[¨¸´˜`](?: |$)")
+# accents that stand beside their letter, signs of mathematics, and addresses that go on in the next line ("lists." + "org"):
+# the text says less than the page shows, or something else
+_UNSURE = re.compile(r"[\u0300-\u036f\u2200-\u22ff\\^{}|<>=]|(?:^| )[¨¸´˜`]|[¨¸´˜`](?: |$)|\w{2}[./@] (?=[a-z])")
 # a number after one of these names a place, not a fact
 _REFERENCE = re.compile(
     r"(?:sections?|chapters?|figures?|tables?|pages?|appendix|equations?|eq\.|step|part|version|listing|example|line|no\.)\s*\(?$",
@@ -38,12 +39,13 @@ _ANY_VERB = re.compile(
     _VERB.pattern
     + r"|\b(?:do|does|did|cannot|might|makes?|sets?|calls?|comes?|goes|gets?|puts?|reads?|writes?|runs?|works?|looks?|finds?"
     r"|keeps?|lets?|tells?|says|stands?|starts?|creates?|defines?|describes?|includes?|provides?|supports?|depends?|appears?"
-    r"|expects?|specif(?:y|ies)|appl(?:y|ies)|n't|\w{2,}ed)\b|^(?:See|Note|Use|Click|Choose|Select|Press|Enter|Add|Open|Type"
+    r"|expects?|specif(?:y|ies)|appl(?:y|ies)|n't)\b|^(?:See|Note|Use|Click|Choose|Select|Press|Enter|Add|Open|Type"
     r"|Consider|Remember|Please|Check|Try)\b"
 )
 
 
 _VERSIONED = re.compile(r"\b(?:versions?|formats?|releases?|revisions?|standards?|protocols?)\b", re.IGNORECASE)
+_SINCE = re.compile(r"\b(?:since|until|before|after|in|from|with)\s$", re.IGNORECASE)  # "Since 9.0 it can"
 _CLOSE = 3  # words between such a word and its number
 
 
@@ -194,18 +196,17 @@ def _is_balanced(piece: str) -> bool:
 
 
 def _is_version(sentence: str, number: re.Match) -> bool:
-    """Whether a number is a name: of a version or format, of a product ("Fedora 3.0"), or between quotes."""
-    before = sentence[: number.start()]
-    if (
-        _VERSIONED.search(" ".join(before.split()[-_CLOSE:]))
-        or before.count('"') % 2
-        or before.count("“") > before.count("”")
-    ):
+    """Whether a number is a name: of a version or format, of a product ("Fedora 3.0"), of week "01", or between quotes."""
+    before, after = sentence[: number.start()], sentence[number.end() :].split()[:1]
+    if _VERSIONED.search(" ".join(before.split()[-_CLOSE:] + after)) or re.match(r"0\d|\d+\.\d+\.", number.group()):
+        return True
+    if before.count('"') % 2 or before.count("“") > before.count("”"):
         return True
     if "." not in number.group():
         return False
     words = before.split()
-    return bool(_VERSIONED.search(before)) or (len(words) > 1 and words[-1][:1].isupper())
+    named = len(words) > 1 and words[-1][:1].isupper()
+    return named or bool(_VERSIONED.search(before) or _SINCE.search(before))
 
 
 def _box(lines, start: int, end: int) -> Box:
