@@ -84,6 +84,8 @@ def _word(k: int) -> str:
 def built(path: Path, **changes) -> Written:
     """What a build makes of one PDF; keys of the plan with "__" for the dot."""
     changes = {name.replace("__", "."): value for name, value in changes.items()}
+    if tasks := changes.get("questions.per_task"):
+        changes.setdefault("mixture.shares", dict.fromkeys(tasks, 1 / len(tasks)))
     plan = folder_plan("pdfs", {"output": "set", "pages.dpi": 36, **changes})
     item = {"source": path.name, "doc_id": hashlib.sha256(path.read_bytes()).hexdigest(), "language": "en"}
     return build_document(path, item, plan)

@@ -158,12 +158,13 @@ def test_a_page_that_is_not_what_was_planned_is_named(values, message):
         samples_dataset(table, documents, processor)[0]
 
 
-def test_pages_rendered_when_read_train_as_stored_ones_do(tmp_path):
+@pytest.mark.parametrize("image_format", ["jpeg", "png"])
+def test_pages_rendered_when_read_train_as_stored_ones_do(tmp_path, image_format):
     path = report(tmp_path / "a.pdf", chapters=2)
     processor = tiny.processor()
     encoded, pixels = [], []
     for store in ("images", "pdf"):
-        row = built(path, pages__store=store, pages__dpi=72).row
+        row = built(path, pages__store=store, pages__dpi=72, pages__image_format=image_format).row
         table = pa.Table.from_pylist([row], schema=DOCUMENT_FEATURES.arrow_schema)
         documents = Dataset(table, info=DatasetInfo(features=DOCUMENT_FEATURES))
         samples, _ = list_samples(documents, processor, max_length=8192)

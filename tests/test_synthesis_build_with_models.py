@@ -3,9 +3,10 @@
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 
 import pytest
-from scripted_server import ScriptedServer, error, seeded_faults
+from scripted_server import ScriptedServer, error, seeded_faults, texts
 from scripted_teacher import Judge, Teacher, learn
 from synthetic_pdf import report
 from test_synthesis_pool_scan import as_images
@@ -16,7 +17,9 @@ from mmprolong_hf.synthesis.output import read_rows
 from mmprolong_hf.synthesis.pages import read_pdf
 from mmprolong_hf.synthesis.pipeline import build_dataset
 from mmprolong_hf.synthesis.plan import BuildPlan, read_options
+from mmprolong_hf.synthesis.stages import Unanswered
 from mmprolong_hf.synthesis.status import import_results, show_status
+from mmprolong_hf.synthesis.teacher.prompting import load_prompt
 
 DPI = 36
 TASKS = {"extract-single": 3, "extract-multi": 2, "reasoning": 2}
@@ -138,6 +141,41 @@ def test_a_refused_key_stops_at_once(pdfs, known, tmp_path):
         assert len(teacher.requests) <= 8  # those that were under way
 
 
+def test_a_server_that_is_gone_rejects_no_document(built, pdfs, known, tmp_path):
+    gone = {"model": "a-teacher", "base_url": "http://127.0.0.1:9/v1", "max_retries": 0}
+    with ScriptedServer(Teacher(known)) as teacher, ScriptedServer(Judge(known)) as judge:
+        wanted = plan(pdfs, tmp_path, teacher, judge)
+        with pytest.raises(Unanswered, match=r"failed for 3 documents, which are not done; the last is .*unreachable"):
+            build_dataset(replace(wanted, teacher=replace(wanted.teacher, **gone)))
+        dead = replace(
+            wanted.verify.judge, endpoint=replace(wanted.verify.judge.endpoint, **gone | {"model": "a-judge"})
+        )
+        with pytest.raises(Unanswered, match="unreachable"):  # else the questions went out with unchecked verdicts
+            build_dataset(replace(wanted, verify=replace(wanted.verify, judge=dead)))
+        build_dataset(wanted)
+    assert questions(tmp_path) == questions(built[0])
+    written = "".join((tmp_path / "set" / name).read_text() for name in ("README.md", "build_report.json"))
+    assert "127.0.0.1" not in written
+    assert str(tmp_path) not in written
+
+
+def test_what_fails_twice_for_a_document_is_counted(pdfs, known, tmp_path):
+    class Half(Teacher):
+        def __call__(self, body):
+            return (
+                error(503, "overloaded") if load_prompt("reasoning").strip() in texts(body) else super().__call__(body)
+            )
+
+    with ScriptedServer(Half(known)) as teacher:
+        wanted = plan(pdfs, tmp_path, teacher)
+        wanted = replace(wanted, teacher=replace(wanted.teacher, max_retries=0))
+        with pytest.raises(Unanswered, match="http_503"):
+            build_dataset(wanted)
+        report_ = build_dataset(wanted)
+    assert set(report_.questions) == {"extract-single", "extract-multi"}
+    assert report_.failures["http_503"] == 3
+
+
 def test_batches_give_what_calls_give(built, pdfs, known, tmp_path):
     models = {"a-teacher": Teacher(known), "a-judge": Judge(known)}
     with ScriptedServer(Teacher(known)) as teacher, ScriptedServer(Judge(known)) as judge:
@@ -151,7 +189,7 @@ def test_batches_give_what_calls_give(built, pdfs, known, tmp_path):
                 for path in sorted(export.rglob("requests-*.jsonl")):
                     results = tmp_path / "results.jsonl"
                     results.write_text("".join(_result(line, models) for line in path.read_text().splitlines()))
-                    assert ", 0 known, 0 broken lines, 0 failed" in import_results(wanted, [results])
+                    assert ", 0 known, 0 broken lines, 0 foreign, 0 failed" in import_results(wanted, [results])
         assert not teacher.requests + judge.requests
     assert 1 < number < 8
     (tmp_path / "other.jsonl").write_text('{"custom_id": "0"}\n')

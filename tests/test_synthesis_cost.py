@@ -1,5 +1,6 @@
 """What a build is said to take, beside what it took."""
 
+import pymupdf
 import pytest
 from scripted_server import ScriptedServer
 from scripted_teacher import Teacher, learn
@@ -7,6 +8,7 @@ from synthetic_pdf import report
 
 import mmprolong_hf.synthesis.cost as cost
 from mmprolong_hf.synthesis.cost import Amount, estimate_build
+from mmprolong_hf.synthesis.pages import read_pdf
 from mmprolong_hf.synthesis.pipeline import build_dataset
 from mmprolong_hf.synthesis.plan import BuildPlan, read_options
 
@@ -73,3 +75,32 @@ def test_the_calls_of_a_teacher_are_counted_before_they_cost(pdfs, tmp_path):
         assert judge["calls"].value == 2 * estimate.amounts["questions"].value
         build_dataset(plan(pdfs, tmp_path / "set", teacher=model, asking=asking))
         assert teacher["calls"].value == len(server.requests)
+
+
+def scan(path, pages):
+    """The pages of a document as pictures."""
+    document = pymupdf.open()
+    for page in pages:
+        document.new_page(width=612, height=792).insert_image((0, 0, 612, 792), stream=page.image)
+    document.save(path)
+
+
+def test_reading_scans_is_paid_by_the_page_and_roles_that_share_a_model_by_one_bill(tmp_path):
+    folder = tmp_path / "pdfs"
+    folder.mkdir()
+    born = read_pdf(report(folder / "born.pdf", chapters=3), dpi=36)
+    scan(folder / "scan.pdf", born.pages)
+    model = {"model": "a-model", "base_url": "http://localhost:1/v1", "prompt_price": 2.0, "max_tokens": 1000}
+    pool = {"min_pages": 1, "near_duplicates": None, "scanned": "keep", "languages": ["en"]}
+    estimate = estimate_build(plan(folder, tmp_path / "set", pool=pool, scans={**model, "model": "a-reader"}))
+    (bill,) = estimate.models.values()
+    pages = len(born.pages)
+    assert not estimate.rejected  # that no question comes from a scan before it is read is no reason
+    assert estimate.amounts["pages"] == Amount(2 * pages)
+    assert (bill["calls"], bill["written tokens"]) == (Amount(pages), Amount(1000 * pages))
+    assert bill["USD"].value == pytest.approx(2 * bill["prompt tokens"].value / 1e6)
+    changes = {"pool": pool, "teacher": model, "asking": {"tasks": {"reasoning": 2}}}
+    teacher = estimate_build(plan(folder, tmp_path / "set", scans={**model, "model": "a-reader"}, **changes)).models
+    together = estimate_build(plan(folder, tmp_path / "set", scans=model, **changes)).models
+    assert together == {"a-model": {name: teacher["a-model"][name] + bill[name] for name in bill}}
+    assert together["a-model"]["calls"].value > pages

@@ -205,3 +205,43 @@ def test_failures_partial_files_and_broken_lines_are_counted(tmp_path, store):
     got = ask(BatchExport(options, replies, budget, tmp_path / "round 2"), asked)
     assert [isinstance(reply, Reply) for reply in got] == [False] * 5 + [True] * 2
     assert len(lines_of(tmp_path / "round 2")) == 5
+
+
+def test_results_of_requests_that_the_ledger_does_not_know_are_not_billed(tmp_path, store):
+    ours, theirs = requests(3)[:2], requests(3)[2:]
+    options = prices()
+    replies, budget = store("ours")
+    ask(BatchExport(options, replies, budget, tmp_path / "ours files"), ours)
+    ask(BatchExport(options, *store("theirs"), tmp_path / "their files"), theirs)
+    exported = lines_of(tmp_path / "ours files") + lines_of(tmp_path / "their files")
+    with ScriptedServer(lambda body: "yes") as server:
+        results = process(exported, server.url)
+    path = write(tmp_path / "out.jsonl", results)
+    report = import_batch([path], options, replies, budget)
+    assert (report.answered, report.known, report.foreign, report.failed) == (2, 0, 1, {})
+    assert report.usd == pytest.approx(budget.spent)
+    assert budget.spent == pytest.approx(options.cost(report.prompt_tokens, report.completion_tokens) / 2)
+    assert (len(replies), replies.get(theirs[0].key(options))) == (2, None)
+    spent = budget.spent
+    report = import_batch([path], options, replies, budget)
+    assert (report.answered, report.known, report.foreign, budget.spent) == (0, 2, 1, spent)
+
+
+def test_failures_that_are_read_again_are_still_ours(tmp_path, store):
+    asked = requests(1)
+    replies, budget = store("a")
+    ask(BatchExport(prices(), replies, budget, tmp_path / "files"), asked)
+    expired = {"custom_id": asked[0].key(prices()), "error": {"code": "batch_expired", "message": "24 h"}}
+    path = write(tmp_path / "out.jsonl", [expired])
+    for _ in range(2):
+        report = import_batch([path], prices(), replies, budget)
+        assert (report.failed, report.foreign) == ({"batch_expired": 1}, 0)
+        assert budget.spent == budget.unsettled == 0.0
+    ask(BatchExport(prices(), replies, budget, tmp_path / "round 2"), asked)
+    assert budget.unsettled > 0
+
+
+def test_a_line_that_is_nested_too_deeply_is_broken(tmp_path, store):
+    path = tmp_path / "out.jsonl"
+    path.write_text("[" * 100_000 + "]" * 100_000 + "\n")
+    assert import_batch([path], prices(), *store("a")).broken_lines == 1

@@ -2,9 +2,11 @@
 
 import asyncio
 import email.utils
+import gzip
 import io
 import pickle
 import time
+import tracemalloc
 
 import pytest
 from PIL import Image
@@ -20,6 +22,9 @@ from mmprolong_hf.synthesis.endpoint import (
     Request,
     RequestFailed,
 )
+from mmprolong_hf.synthesis.endpoint.client import MAX_BODY_BYTES
+
+NEGATIVE = {"prompt_tokens": -9, "completion_tokens": 1}
 
 
 @pytest.fixture
@@ -128,6 +133,8 @@ def test_no_more_calls_at_a_time_than_allowed(replies, budget):
         (Answer("lost", delay=5.0), "timed_out", 1),
         (Answer("lost", fault="bad_json"), "unreadable", 1),
         (Answer(b"\xff\xfe"), "unreadable", 1),
+        (Answer(b"[" * 100_000 + b"]" * 100_000), "unreadable", 1),
+        (Answer({"choices": [{"message": {"content": "a"}}], "usage": NEGATIVE}), "unreadable", 1),
         (Answer(b"not gzip", headers={"content-encoding": "gzip"}), "cut", 1),
         (Answer({"error": {"message": "overloaded", "code": 502}}), "unreadable", 1),
     ],
@@ -148,6 +155,24 @@ def test_what_may_pass_is_tried_again_and_given_up_in_the_end(replies, budget, a
     assert failed.reason == reason
     assert "given up after 2 tries" in failed.detail
     assert (summary.failed, summary.tries) == ({reason: 1}, {reason: 2})
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_answer_that_is_too_large_is_not_read_to_its_end(replies, budget, packed):
+    body = b" " * (4 * MAX_BODY_BYTES)
+    answer = Answer(gzip.compress(body, 1), headers={"content-encoding": "gzip"}) if packed else Answer(body)
+    values = {"prompt_price": 1.0, "completion_price": 1.0, "max_retries": 0}
+    tracemalloc.start()
+    with ScriptedServer(lambda body: answer) as server:
+        summary, [failed] = run(server, replies, budget, question(), **values)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert str(failed) == f"unreadable: the answer has more than {MAX_BODY_BYTES} bytes; given up after 1 tries"
+    assert (summary.tries, summary.unsettled) == ({"unreadable": 1}, 1)
+    assert most < 3 * MAX_BODY_BYTES  # below what the whole answer takes
+    with ScriptedServer(lambda body: Answer(b"x" * (MAX_BODY_BYTES + 1), status=401)) as server:
+        _, [refused] = run(server, replies, budget, question(), **values)
+    assert isinstance(refused, EndpointRefused)  # an error is one at any size
 
 
 def test_a_server_that_is_not_there(replies, budget):

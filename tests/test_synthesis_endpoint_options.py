@@ -27,6 +27,45 @@ def test_wrong_options_are_named(values, message):
 
 
 @pytest.mark.parametrize(
+    "values",
+    [
+        {"base_url": "http://user:secret@host/v1"},
+        {"base_url": "https://secret@host"},
+        {"base_url": "http://user:se/secret@host/v1"},
+        {"base_url": "http://user:secret@host/v1", "provider": "together"},
+        {"base_url": "ftp://user:secret@host/v1"},
+    ],
+)
+def test_an_address_with_a_key_is_refused_without_repeating_it(values):
+    with pytest.raises(
+        ValueError, match="base_url holds an @, expected an address without a user name or key"
+    ) as info:
+        EndpointOptions("m", **values)
+    assert "secret" not in str(info.value)
+
+
+@pytest.mark.parametrize("value", ["sk-secret", "hf_" + "secret" * 5, "secret" * 11, "secret\n", "1secret", "", "a b"])
+def test_a_key_in_place_of_its_variable_is_refused_without_repeating_it(value):
+    with pytest.raises(ValueError, match="api_key_env is not the name of an environment variable") as info:
+        EndpointOptions("m", api_key_env=value)
+    assert "secret" not in str(info.value)
+
+
+@pytest.mark.parametrize("value", ["_", "hf_token", "A" * 64, "Key_2"])
+def test_names_of_variables(value):
+    assert EndpointOptions("m", api_key_env=value).api_key_env == value
+
+
+@pytest.mark.parametrize("key", ["secret\nsecret", "secret\r\nx-header: 1", "secret\x07x", "secret\u20acx"])
+def test_a_key_that_no_header_can_hold_is_named_without_it(monkeypatch, key):
+    monkeypatch.setenv("TEACHER_KEY", key)
+    options = EndpointOptions("m", base_url="https://api.example.com/v1", api_key_env="TEACHER_KEY")
+    with pytest.raises(ValueError, match="the key in TEACHER_KEY holds a line break or another character") as info:
+        options.read_key()
+    assert "secret" not in str(info.value)
+
+
+@pytest.mark.parametrize(
     ("base_url", "variable", "key"),
     [
         (None, "HF_TOKEN", "hf_secret"),

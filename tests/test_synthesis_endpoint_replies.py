@@ -53,11 +53,35 @@ def test_unusable_completions_fail_with_their_reason(completion, reason):
         {"choices": [{"text": "old"}]},
         {"choices": [{"message": {"content": 5}}]},
         {"choices": [{"message": {"content": [{"type": "text", "text": "part"}]}}]},
+        {"choices": [{"message": {"content": "a"}, "finish_reason": 1}]},
+        {"choices": [{"message": {"content": "a"}, "finish_reason": False}]},
+        {"choices": [{"message": {"content": "a"}, "finish_reason": ["stop"]}]},
     ],
 )
 def test_what_is_no_chat_completion_is_named(body):
     with pytest.raises(ValueError, match="the answer is no chat completion"):
         read_completion(body)
+
+
+@pytest.mark.parametrize("number", [True, -1, 1.5, "9", 2**31, 10**30, float("nan"), [1]])
+@pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens"])
+def test_usage_that_is_no_number_of_tokens_is_named(name, number):
+    usage = {"prompt_tokens": 2**31 - 1, "completion_tokens": 0}
+    body = {"choices": [{"message": {"content": "a"}}], "usage": usage}
+    assert read_completion(body)[2] == (2**31 - 1, 0)
+    usage[name] = number
+    with pytest.raises(ValueError, match=r"the answer's usage is .*, expected prompt_tokens and completion_tokens"):
+        read_completion(body)
+
+
+def test_usage_that_is_no_object_is_named():
+    with pytest.raises(ValueError, match=r"the answer's usage is \[9, 1\], expected"):
+        read_completion({"choices": [{"message": {"content": "a"}}], "usage": [9, 1]})
+
+
+def test_halves_of_surrogate_pairs_can_be_stored():
+    body = {"choices": [{"message": {"content": "a\ud800"}, "finish_reason": "\udc00"}]}
+    assert read_completion(body) == ("a?", "?", None)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +91,10 @@ def test_what_is_no_chat_completion_is_named(body):
         ({"choices": [{"message": {"content": None}, "finish_reason": None}]}, ("", "stop", None)),
         ({"choices": [{"message": {"content": "a"}}], "usage": None}, ("a", "stop", None)),
         ({"choices": [{"message": {"content": "a"}}], "usage": {"prompt_tokens": 1}}, ("a", "stop", None)),
+        (
+            {"choices": [{"message": {"content": "a"}}], "usage": {"prompt_tokens": 1, "completion_tokens": None}},
+            ("a", "stop", None),
+        ),
     ],
 )
 def test_parts_that_servers_leave_out(body, parts):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -152,6 +153,39 @@ def test_plans_share_the_stages_in_which_they_do_not_differ(folder, tmp_path):
     assert len(list((tmp_path / "work").glob("build-*"))) == 2
 
 
+def test_what_changed_in_the_folder_is_seen(tmp_path):
+    pdfs, work = tmp_path / "pdfs", str(tmp_path / "work")
+    pdfs.mkdir()
+    report(pdfs / "a.pdf", titles=["Apples", "Pears"])
+    build(pdfs, tmp_path / "set", work=work)
+    report(pdfs / "a.pdf", titles=["Oaks", "Elms"])  # another file of the same name
+    report(pdfs / "b.pdf", chapters=3)
+    assert build(pdfs, tmp_path / "set", work=work).accepted == ["a.pdf", "b.pdf"]
+    text = json.dumps([row["questions"] for row in read_rows(tmp_path / "set", "train")])
+    assert "Oaks" in text
+    assert "Apples" not in text
+    (pdfs / "a.pdf").unlink()
+    assert build(pdfs, tmp_path / "set", work=work).accepted == ["b.pdf"]
+
+
+def test_a_name_that_is_no_text(tmp_path):
+    (tmp_path / "pdfs").mkdir()
+    report(tmp_path / "a.pdf").rename(os.fsdecode(os.fsencode(tmp_path / "pdfs") + b"/caf\xe9.pdf"))
+    assert build(tmp_path / "pdfs", tmp_path / "set").accepted == ["caf\\udce9.pdf"]
+
+
+def test_an_earlier_build_comes_back_after_a_kill_between_two_names(folder, tmp_path):
+    build(folder, tmp_path / "set")
+    before = digests(tmp_path / "set")
+    (tmp_path / "set").rename(tmp_path / ".set.earlier")
+    (tmp_path / ".set.99999999.partial").mkdir()
+    with pytest.raises(ValueError, match="the mixture takes none of"):
+        build(folder, tmp_path / "set", mixture__token_budget=1)
+    assert digests(tmp_path / "set") == before
+    build(folder, tmp_path / "set")
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
 def test_datasets_alone_loads_and_streams_it(built):
     code = (
         "import sys, datasets\n"
@@ -280,6 +314,12 @@ def test_a_folder_of_something_else_is_not_touched(tmp_path, folder):
     with pytest.raises(ValueError, match="holds something that is not of an earlier build"):
         build(folder, tmp_path)
     assert (tmp_path / "thesis.txt").exists()
+    output = tmp_path.parent / f"{tmp_path.name}-set"
+    build(folder, output)
+    (output / "data" / "thesis.txt").write_text("more years of work")
+    with pytest.raises(ValueError, match=r"not of an earlier build \(data/thesis.txt\)"):
+        build(folder, output)
+    assert (output / "data" / "thesis.txt").exists()
 
 
 def test_the_pdfs_themselves_and_notes_beside_a_build_survive_a_rebuild(tmp_path, folder):
@@ -289,7 +329,7 @@ def test_the_pdfs_themselves_and_notes_beside_a_build_survive_a_rebuild(tmp_path
     (output / "pdfs" / "mine.pdf").write_bytes((folder / "report1.pdf").read_bytes())
     with pytest.raises(ValueError, match="holds the PDFs themselves"):
         build(output / "pdfs", output)
-    with pytest.raises(ValueError, match=r"not of an earlier build \(pdfs\)"):
+    with pytest.raises(ValueError, match=r"not of an earlier build \(pdfs/mine\.pdf\)"):
         build(folder, output)
     assert (output / "pdfs" / "mine.pdf").exists()
 

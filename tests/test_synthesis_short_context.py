@@ -117,7 +117,8 @@ def test_rows_are_taken_until_the_tokens_are_spent_and_each_once():
     rejected, lengths = Counter(), SampleLengths()
     each = lengths([(84, 112)], "Number 7?", "b")
     taken = list(take_short(rows, 8 * each + 3, lengths=lengths, rejected=rejected))
-    assert [document["questions"][0]["question"] for document in taken] == [f"Number {k}?" for k in range(8)]
+    assert [document["questions"][0]["question"] for document, _ in taken] == [f"Number {k}?" for k in range(8)]
+    assert {tokens for _, tokens in taken} == {each}
     assert rejected == {"no_image": 1, "duplicate": 8}
 
 
@@ -126,13 +127,15 @@ def test_training_takes_the_rows_and_counts_them_alike(tmp_path):
     processor.tokenizer.save_pretrained(tmp_path)
     lengths = SampleLengths(family="qwen3_vl", tokenizer=tmp_path, limits=image_limits(processor))
     rows = [row(1 + k % 2, conversations=said("What is it?", "A cat.", f"{k}?", "b")) for k in range(4)]
-    taken = list(take_short(rows, 10**6, lengths=lengths, rejected=Counter(), every_turn=True))
+    found = list(take_short(rows, 10**6, lengths=lengths, rejected=Counter(), every_turn=True))
+    taken = [document for document, _ in found]
     documents = Dataset.from_list(taken, features=DOCUMENT_FEATURES)
     samples, rejections = list_samples(documents, processor, max_length=4096)
     assert rejections == []
     expected = [lengths(d["page_sizes"], q["question"], q["answer"]) for d in taken for q in d["questions"]]
     dataset = samples_dataset(samples, documents, processor)
     assert sample_lengths(dataset) == expected
+    assert sum(tokens for _, tokens in found) == sum(expected)
     assert [len(dataset[k]["sample"]["input_ids"]) for k in range(len(expected))] == expected
 
 

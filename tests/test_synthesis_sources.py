@@ -50,3 +50,40 @@ def test_what_is_no_source(folder):
     (folder / "empty").mkdir()
     with pytest.raises(ValueError, match=r"no PDF found in .*empty"):
         find_pdfs(folder / "empty")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.jsonl", '{"path": "b.pdf"}\n\n{"file": "b.pdf"}\n', r"a\.jsonl, line 3 has no path"),
+        ("a.jsonl", '"b.pdf"\n', r"a\.jsonl, line 1 has no path; expected an object such as"),
+        ("a.jsonl", '{"path": "b.pdf"}\n{"path": "c', r"a\.jsonl, line 2 is no JSON"),
+        ("a.jsonl", '{"path": null}\n', r"a\.jsonl, line 1: the path is None, expected the path of a PDF"),
+        ("a.jsonl", '{"path": ""}\n', r"a\.jsonl, line 1: the path is ''"),
+        ("a.parquet", "b.pdf", r"a\.parquet is no Parquet file"),
+        ("a.txt", "B\udcfccher.pdf\n", r"a\.txt is not in UTF-8"),
+    ],
+)
+def test_a_broken_list_is_named_with_its_line(tmp_path, name, text, message):
+    (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ValueError, match=message):
+        find_pdfs(tmp_path / name)
+
+
+def test_a_table_without_paths_is_named(tmp_path):
+    path = tmp_path / "list.parquet"
+    pq.write_table(pa.table({"file": ["b.pdf"], "size": [3]}), path)
+    with pytest.raises(ValueError, match=r"list\.parquet has the columns file, size; expected a column path"):
+        find_pdfs(path)
+    pq.write_table(pa.table({"path": ["b.pdf", None]}), path)
+    with pytest.raises(ValueError, match=r"list\.parquet, line 2: the path is None"):
+        find_pdfs(path)
+
+
+def test_a_byte_order_mark_and_other_ends_of_line_are_no_part_of_a_name(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text("b.pdf\r\nc.pdf\r\n", encoding="utf-8-sig")
+    assert [item["source"] for item in find_pdfs(path)] == ["b.pdf", "c.pdf"]
+    path = tmp_path / "list.jsonl"
+    path.write_text('{"path": "b\u2028.pdf"}\n', encoding="utf-8-sig")
+    assert [item["source"] for item in find_pdfs(path)] == ["b\u2028.pdf"]

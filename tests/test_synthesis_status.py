@@ -3,7 +3,7 @@
 import pytest
 from synthetic_pdf import report
 
-from mmprolong_hf.synthesis.pipeline import build_dataset, stages_of
+from mmprolong_hf.synthesis.pipeline import build_dataset, identified_pdfs, stages_of
 from mmprolong_hf.synthesis.plan import folder_plan
 from mmprolong_hf.synthesis.status import import_results, show_status
 
@@ -38,7 +38,7 @@ def test_a_finished_build_with_its_failures(plan):
 
 def test_a_build_under_way(plan):
     build_dataset(plan)
-    stage = stages_of(plan)["scan"]
+    stage = stages_of(plan, identified_pdfs(plan.pdfs))["scan"]
     outcomes = stage.folder / "outcomes" / "00000.jsonl"
     lines = outcomes.read_text().splitlines()
     outcomes.unlink()  # as if only some documents were done

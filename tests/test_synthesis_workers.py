@@ -1,8 +1,12 @@
 """Processes that die or hang."""
 
+import errno
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +20,8 @@ def work(how):
         time.sleep(60)
     if how == "raise":
         raise RuntimeError("a bug")
+    if how == "full":
+        raise OSError(errno.ENOSPC, "no space left")
     if how == "eat":
         return len(bytearray(2**31))
     return f"done {how}"
@@ -39,3 +45,35 @@ def test_enough_memory_is_enough():
     jobs = [("eat",)]
     results = list(run_isolated(work, jobs, num_proc=1, time_limit=20.0, memory_limit=2**32, preload="os"))
     assert results == [(0, 2**31)]
+
+
+def test_a_machine_that_cannot_go_on_is_no_fault_of_the_job():
+    jobs = [("one",), ("full",), ("two",)]
+    with pytest.raises(OSError, match="no space left"):
+        list(run_isolated(work, jobs, num_proc=1, time_limit=20.0, memory_limit=2**32, preload="os"))
+
+
+SUSPENDED = """
+import os, signal, sys, threading, time
+sys.path.insert(0, sys.argv[1])
+from test_synthesis_workers import nap
+from mmprolong_hf.synthesis.workers import run_isolated
+if __name__ == "__main__":
+    print(list(run_isolated(nap, [(3.0,)], num_proc=1, time_limit=6.0, memory_limit=2**32, preload="os")), flush=True)
+"""
+
+
+def nap(seconds):
+    time.sleep(seconds)
+    return "woken"
+
+
+def test_a_build_that_is_suspended_has_not_timed_out(tmp_path):
+    (tmp_path / "program.py").write_text(SUSPENDED)
+    command = [sys.executable, str(tmp_path / "program.py"), str(Path(__file__).parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as run:
+        time.sleep(2.5)
+        os.killpg(run.pid, signal.SIGSTOP)
+        time.sleep(12.0)
+        os.killpg(run.pid, signal.SIGCONT)
+        assert run.communicate(timeout=60)[0].strip() == "[(0, 'woken')]"

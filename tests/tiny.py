@@ -149,6 +149,7 @@ def documents(count: int = 6, max_pages: int = 3) -> Dataset:
                 "dpi": 72,
                 "language": "en",
                 "engine": "drawn",
+                "image_format": "jpeg",
                 "page_sizes": [list(image.size) for image in images],
                 "page_tokens": [page_tokens(*image.size) for image in images],
                 "images": [{"bytes": jpeg(image), "path": None} for image in images],

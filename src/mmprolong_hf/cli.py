@@ -51,6 +51,7 @@ def build(
     from mmprolong_hf.synthesis.endpoint import BudgetSpent, EndpointRefused, Pending
     from mmprolong_hf.synthesis.pipeline import build_dataset
     from mmprolong_hf.synthesis.plan import folder_plan, load_plan, parse_changes
+    from mmprolong_hf.synthesis.stages import Unanswered
     from mmprolong_hf.synthesis.status import import_results, show_status
 
     changes = parse_changes(change or [])
@@ -67,14 +68,17 @@ def build(
         return
     if batch_import:
         typer.echo(import_results(plan, batch_import))
+        if batch_export is None:  # going on would send what is still in the batch a second time
+            typer.echo("Imported. --batch_export NEW_FOLDER exports what is left; the command without both sends it.")
+            return
     try:
         typer.echo(str(build_dataset(plan, export=batch_export)))
-    except (BudgetSpent, EndpointRefused) as error:
+    except (BudgetSpent, EndpointRefused, Unanswered) as error:
         raise ValueError(f"{error}. What is done is kept; the same command goes on") from error
     except Pending as pending:
         typer.echo(
-            f"{pending}. Upload the files in {batch_export} to the provider's batch API, then give the same command with "
-            "--batch_import RESULTS.jsonl"
+            f"{pending}. Upload the files in {batch_export} to the provider's batch API. When all results are there, give the same "
+            "command with --batch_import RESULTS.jsonl and a new --batch_export folder"
         )
 
 

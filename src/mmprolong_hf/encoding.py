@@ -205,7 +205,7 @@ class UndecodedRows(Sequence):
             raise IndexError(f"row {index} of {len(self)}")
         row = self.rows[index].to_pylist()[0]
         if row.get("pdf") and not row["images"]:
-            row["images"] = PdfPages(row["pdf"], row["dpi"], row["engine"])
+            row["images"] = PdfPages(row["pdf"], row["dpi"], row["engine"], row["image_format"])
         return row
 
 

@@ -11,6 +11,7 @@ from ..lengths import page_tokens
 from .document import Parsed, ask_rules, check_rules, parse_document, write_document
 from .endpoint import EndpointOptions
 from .plan import BuildPlan
+from .pool.language import UNKNOWN
 from .pool.scan import scan_pdf
 from .questions import choose
 from .rejected import RejectedDocument
@@ -25,6 +26,8 @@ PILOT_BUILT = 8  # of those that are fit, how many are read whole
 INSTRUCTION_TOKENS = 1500
 QUESTION_TOKENS = 250
 ANSWER_TOKENS = 40
+# "A dense page takes 2,000 to 4,000 tokens to write down" (`scans.transcribe`)
+TRANSCRIPT_TOKENS = 3000
 # Pages that the judge sees for each question: the evidence, the rest of the segment, none, each page of a pair
 EVIDENCE_PAGES = {"extract-single": 1, "extract-multi": 2, "reasoning": 1}
 
@@ -41,6 +44,9 @@ class Amount:
 
     value: float
     spread: float = 0.0
+
+    def __add__(self, other: "Amount") -> "Amount":
+        return Amount(self.value + other.value, self.spread + other.spread)
 
     def __str__(self) -> str:
         if not self.spread:
@@ -61,7 +67,7 @@ class BuildEstimate:
         num_built (`int`): Of them read whole.
         rejected (`Counter`): Reason -> documents of those looked at.
         amounts (`dict[str, Amount]`): What is needed, by name.
-        models (`dict[str, dict[str, Amount]]`): Model -> calls, tokens and USD.
+        models (`dict[str, dict[str, Amount]]`): Model -> calls, tokens and USD, of all that it is asked for.
     """
 
     num_files: int
@@ -117,6 +123,8 @@ def estimate_build(plan: BuildPlan) -> BuildEstimate:
     estimate.num_built = len(built)
     _add_amounts(estimate, plan, scanned, built)
     _add_models(estimate, plan, built)
+    if plan.scans is not None:
+        _add_scans(estimate, plan.scans, [row for row in scanned if row["is_scan"]])
     return estimate
 
 
@@ -140,12 +148,19 @@ def _scan(item: dict, plan: BuildPlan) -> dict | Lost:
         row = scan_pdf(item["path"], item["source"], dpi=plan.pages.dpi, options=plan.pool)
     except RejectedDocument as rejected:
         return Lost(rejected.reason, rejected.detail)
-    if plan.pool.languages and row["language"] not in plan.pool.languages:
+    # A scan's language is known when a model has read it
+    is_scan = row["characters"] < plan.pool.min_characters * row["num_pages"]
+    if (
+        plan.pool.languages
+        and row["language"] not in plan.pool.languages
+        and not (is_scan and row["language"] == UNKNOWN)
+    ):
         return Lost("wrong_language", row["language"])
     return {
         "item": {**item, "doc_id": row["doc_id"], "language": row["language"]},
         "pages": row["num_pages"],
         "tokens": row["page_tokens"],
+        "is_scan": is_scan,
         "seconds": time.process_time() - began,
     }
 
@@ -155,8 +170,8 @@ def _build(item: dict, plan: BuildPlan) -> dict | Lost:
     began = time.process_time()
     try:
         parsed = parse_document(item["path"], item, plan)
-        facts = {"questions": Counter()}
-        if plan.teacher is None:
+        facts = {"questions": None}
+        if plan.teacher is None and not (plan.scans and parsed.is_scanned(plan.pool.min_characters)):
             row = write_document(parsed, check_rules(parsed, ask_rules(parsed, plan)), plan).row
             facts = {"questions": Counter(question["task"] for question in row["questions"])}
     except RejectedDocument as rejected:
@@ -215,8 +230,9 @@ def _add_amounts(estimate: BuildEstimate, plan: BuildPlan, scanned: list[dict], 
     )
     size = sum(facts["bytes"] for facts in built) / read / 2**30
     estimate.amounts["GiB of pages"] = Amount(pages.value * size, pages.spread * size)
-    if plan.teacher is None:
-        questions = [min(plan.mixture.questions_per_document, facts["questions"].total()) for facts in built]
+    asked = [facts["questions"] for facts in built if facts["questions"] is not None]  # what a scan holds is not known
+    if asked:
+        questions = [min(plan.mixture.questions_per_document, tasks.total()) for tasks in asked]
         share = mean(questions)
         samples = Amount(estimate.amounts["documents"].value * share, estimate.amounts["documents"].spread * share)
         estimate.amounts["questions"] = samples
@@ -230,7 +246,7 @@ def _add_models(estimate: BuildEstimate, plan: BuildPlan, built: list[dict]) -> 
     asked = [call for facts in built for call in facts["calls"]]
     prompt = [tokens + INSTRUCTION_TOKENS for _, _, _, tokens in asked]
     written = [questions * QUESTION_TOKENS for _, questions, _, _ in asked]
-    estimate.models[plan.teacher.model] = _bill(plan.teacher, prompt, written, scale)
+    _add_bill(estimate, plan.teacher, prompt, written, scale)
     estimate.amounts["questions"] = Amount(scale * sum(questions for _, questions, _, _ in asked))
     judge = plan.verify.judge
     if judge is None:
@@ -246,13 +262,27 @@ def _add_models(estimate: BuildEstimate, plan: BuildPlan, built: list[dict]) -> 
         }
         views = [view for check in judge.checks for view in shown[check]]
         prompt += [view * one + INSTRUCTION_TOKENS / 5 for view in views] * questions
-    estimate.models[judge.endpoint.model] = _bill(judge.endpoint, prompt, [ANSWER_TOKENS] * len(prompt), scale)
+    _add_bill(estimate, judge.endpoint, prompt, [ANSWER_TOKENS] * len(prompt), scale)
 
 
-def _bill(options: EndpointOptions, prompt: list[float], written: list[float], scale: float) -> dict[str, Amount]:
-    return {
+def _add_scans(estimate: BuildEstimate, reader: EndpointOptions, scans: list[dict]) -> None:
+    """A call for every page; a page of a scan that has text needs none, so it is at most that."""
+    pages = sum(row["pages"] for row in scans)
+    words = INSTRUCTION_TOKENS / 2
+    prompt = [row["tokens"] / row["pages"] + words for row in scans for _ in range(row["pages"])]
+    written = [min(TRANSCRIPT_TOKENS, reader.max_tokens)] * pages
+    _add_bill(estimate, reader, prompt, written, estimate.num_files / estimate.num_scanned)
+
+
+def _add_bill(
+    estimate: BuildEstimate, options: EndpointOptions, prompt: list[float], written: list[float], scale: float
+) -> None:
+    """What one role costs; roles may share a model."""
+    bill = {
         "calls": Amount(scale * len(prompt)),
         "prompt tokens": Amount(scale * sum(prompt)),
         "written tokens": Amount(scale * sum(written)),
         "USD": Amount(scale * options.cost(sum(prompt), sum(written))),
     }
+    earlier = estimate.models.get(options.model, {})
+    estimate.models[options.model] = {name: amount + earlier.get(name, Amount(0.0)) for name, amount in bill.items()}

@@ -204,6 +204,7 @@ def write_document(parsed: Parsed, checked: list[Checked], plan: BuildPlan) -> W
         "language": parsed.language,
         "dpi": plan.pages.dpi,
         "engine": parsed.source.engine,
+        "image_format": plan.pages.image_format,
         "page_sizes": [[page.width, page.height] for page in pages],
         "page_tokens": [page_tokens(page.width, page.height, QWEN2_5_VL_LIMITS) for page in pages],
         "images": images,

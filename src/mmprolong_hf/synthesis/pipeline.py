@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import shutil
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from .endpoint.budget import read_bills
 from .engine import Stage
-from .output import ROW
+from .output import CONFIGS, ROW
 from .plan import BuildPlan, fingerprint
 from .pool.benchmark_input import benchmark_files, read_questions
 from .pool.contamination import Benchmark
@@ -27,7 +28,8 @@ from .stages import BuildSettings, ScanSettings, build_shard, scan_shard
 
 REPORT = "build_report.json"
 # all that a build leaves, and so all that a rebuild may replace
-WRITTEN = {"README.md", REPORT, CHART, "data", "questions", "rejected", "elements"}
+FILES = {"README.md", REPORT, CHART}
+PARTS = set(CONFIGS)
 
 
 def build_dataset(plan: BuildPlan, *, export: str | Path | None = None) -> BuildReport:
@@ -49,13 +51,13 @@ def build_dataset(plan: BuildPlan, *, export: str | Path | None = None) -> Build
     Raises:
         ValueError: if there is no PDF, if all are rejected, if the output folder holds something else, or another build is at
             work there.
-        BudgetSpent, EndpointRefused: the models' part stopped; what is answered is kept, and the same call goes on.
+        BudgetSpent, EndpointRefused, Unanswered: the models' part stopped; what is answered is kept, and the same call goes on.
         Pending: requests were exported; import their replies and call again.
     """
     started = time.perf_counter()
     output = _check_output(Path(plan.pdfs), Path(plan.output))
-    items = find_pdfs(plan.pdfs)
-    report = BuildReport(str(output), plan=_plain(plan))
+    items = _identified(find_pdfs(plan.pdfs))
+    report = BuildReport(output.name, plan=_plain(plan))
     with _lock(plan.work_folder):
         kept, rejected, benchmark = _select(plan, items)
         report.pool = summarise(kept, rejected, benchmark)
@@ -63,61 +65,92 @@ def build_dataset(plan: BuildPlan, *, export: str | Path | None = None) -> Build
         documents = _build(plan, items, kept, export, report) if kept else []
         report.rejected = dict(sorted(report.rejected.items()))
         if documents:
-            partial = output.with_name(f".{output.name}.partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
+            partial = _partial_folder(output)
             publish(documents, partial, plan, benchmark, report)
             report.models = read_bills(plan.replies_file) if plan.endpoints else {}
             report.seconds = round(time.perf_counter() - started, 3)
             (partial / REPORT).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
             _replace(output, partial)
-    if plan.work is None:
-        shutil.rmtree(plan.work_folder)
+        if plan.work is None:
+            shutil.rmtree(plan.work_folder)
     if not documents:
         reasons = "\n".join(f"  {name}: {reason}: {detail}" for name, (reason, detail) in report.rejected.items())
         raise ValueError(f"all {len(items)} PDFs of {plan.pdfs} were rejected:\n{reasons}")
     return report
 
 
-def stages_of(plan: BuildPlan) -> dict[str, Stage]:
+def stages_of(plan: BuildPlan, items: list[dict]) -> dict[str, Stage]:
     """
-    The stages of a plan by what they do, whether they have begun or not.
+    The first stages of a plan by what they do, whether they have begun or not.
+
+    What decides a stage is in the name of its folder, the files themselves included: what has changed begins a new one, and never
+    goes on with an old one.
 
     Args:
         plan (`BuildPlan`): Not yet started, under way or finished.
+        items (`list[dict]`): Its PDFs, as [`identified_pdfs`] names them.
     """
     limits = (plan.pages.time_limit, plan.pages.memory_gb)
-    # What decides a stage is in the name of its folder: a changed plan begins a new one, and never goes on with an old one.
     unscanned = replace(plan.pool, languages=(), benchmarks=(), benchmark_questions=())
-    scan = fingerprint("scan", plan.pdfs, unscanned, plan.pages.dpi, *limits)
-    build = fingerprint(
-        "build",
-        scan,
-        plan.pool,
-        plan.pages,
-        plan.questions,
-        plan.teacher,
-        plan.asking,
-        plan.scans,
-        plan.verify,
-        plan.seed,
-    )
     settings = ScanSettings(plan.pool, plan.pages.dpi, *limits)
-    benchmark_settings = replace(settings, pool=PoolOptions().for_benchmarks())
-    work = plan.work_folder
-    return {
-        "benchmarks": Stage(work / f"benchmarks-{fingerprint(plan.pool, *limits)}", scan_shard, benchmark_settings),
-        "scan": Stage(work / f"scan-{scan}", scan_shard, settings),
-        "build": Stage(work / f"build-{build}", build_shard, BuildSettings(plan)),
+    stages = {
+        "scan": Stage(
+            plan.work_folder / f"scan-{fingerprint(items, unscanned, plan.pages.dpi, *limits)}", scan_shard, settings
+        )
     }
+    if plan.pool.benchmarks:
+        files = _benchmark_items(plan)
+        folder = plan.work_folder / f"benchmarks-{fingerprint(files, *limits)}"
+        stages = {
+            "benchmarks": Stage(folder, scan_shard, replace(settings, pool=PoolOptions().for_benchmarks())),
+            **stages,
+        }
+    return stages
+
+
+def identified_pdfs(pdfs: str | Path) -> list[dict]:
+    """
+    The PDFs of a plan, each with what tells that it is still the same file.
+
+    Args:
+        pdfs (`str` or `Path`): As `sources.find_pdfs` takes it.
+
+    Raises:
+        ValueError: as `sources.find_pdfs`.
+    """
+    return _identified(find_pdfs(pdfs))
+
+
+def build_name(plan: BuildPlan) -> str:
+    """How the folder of a plan's build stage begins; what follows tells the documents of its pool apart."""
+    exemplars = Path(plan.asking.exemplars).read_text(encoding="utf-8") if plan.asking.exemplars else ""
+    options = (plan.pages, plan.questions, plan.teacher, plan.asking, plan.scans, plan.verify, plan.seed, plan.pool)
+    return f"build-{fingerprint(*options, exemplars)}"
+
+
+def _identified(items: list[dict]) -> list[dict]:
+    found = []
+    for item in items:
+        path = Path(item["path"]).resolve()
+        stat = path.stat() if path.exists() else None  # what is missing is rejected by name when it is read
+        same = [stat.st_size, stat.st_mtime_ns] if stat else None
+        # a file's name need not be text
+        source = item["source"].encode("utf-8", "backslashreplace").decode()
+        found.append({"source": source, "path": str(path), "file": same})
+    return found
+
+
+def _benchmark_items(plan: BuildPlan) -> list[dict]:
+    return _identified([{"path": str(path), "source": path.name} for path in benchmark_files(plan.pool.benchmarks)])
 
 
 def _select(plan: BuildPlan, items: list[dict]) -> tuple[list[dict], list[Rejection], Benchmark | None]:
     """The pool: what was scanned, less what must not be in it."""
-    stages, benchmark = stages_of(plan), None
+    stages, benchmark = stages_of(plan, items), None
     if plan.pool.benchmarks or plan.pool.benchmark_questions:
-        files = [{"path": str(p), "source": str(p)} for p in benchmark_files(plan.pool.benchmarks)]
-        rows, unread = _scan(stages["benchmarks"], files, plan, "benchmarks") if files else ([], [])
+        rows, unread = [], []
+        if plan.pool.benchmarks:
+            rows, unread = _scan(stages["benchmarks"], _benchmark_items(plan), plan, "benchmarks")
         questions = [q for path in plan.pool.benchmark_questions for q in read_questions(path)]
         benchmark = Benchmark(rows, questions, unread={r.source: (r.reason, r.detail) for r in unread})
     rows, rejected = _scan(stages["scan"], items, plan, "scan")
@@ -143,18 +176,18 @@ def _build(plan: BuildPlan, items: list[dict], kept: list[dict], export, report:
         {"source": r["source"], "path": paths[r["source"]], "doc_id": r["doc_id"], "language": r["language"]}
         for r in kept
     ]
-    stage = stages_of(plan)["build"]
-    stage.settings = BuildSettings(plan, None if export is None else str(export))
+    folder = plan.work_folder / f"{build_name(plan)}-{fingerprint(wanted)}"
+    stage = Stage(folder, build_shard, BuildSettings(plan, None if export is None else str(export)))
     outcomes = stage.run(wanted, plan.engine, label="build")
     documents, dropped, failures = [], Counter(), Counter()
     for k, (item, outcome) in enumerate(zip(wanted, outcomes)):
+        failures.update(failure["reason"] for failure in outcome.get("failures", ()))
         if outcome["status"] == "rejected":
             report.rejected[item["source"]] = (outcome["reason"], outcome["detail"])
             continue
         stem = stage.part(k)
         documents.append(BuiltDocument(item["source"], item["doc_id"], outcome["num_pages"], stem))
         dropped.update(outcome["dropped"])
-        failures.update(failure["reason"] for failure in outcome["failures"])
     report.dropped_questions, report.failures = dict(sorted(dropped.items())), dict(sorted(failures.items()))
     return documents
 
@@ -170,23 +203,40 @@ def _check_output(pdfs: Path, output: Path) -> Path:
         raise ValueError(f"{output} holds the PDFs themselves ({pdfs}); name an output folder apart from them")
     if output.exists() and not output.is_dir():
         raise ValueError(f"{output} is a file, expected a folder to write")
-    names = {path.name for path in output.iterdir()} if output.exists() else set()
-    if names and (REPORT not in names or names - WRITTEN):
+    earlier = _earlier(output)
+    if earlier.exists() and not output.exists():  # killed between two names
+        earlier.rename(output)
+    found = [p.relative_to(output).as_posix() for p in output.rglob("*") if not p.is_dir()] if output.exists() else []
+    foreign = sorted(name for name in found if name not in FILES and name.split("/")[0] not in PARTS | {REPORT})
+    foreign += sorted(name for name in found if name.split("/")[0] in PARTS and not name.endswith(".parquet"))
+    if found and (foreign or REPORT not in found):
         raise ValueError(
-            f"{output} holds something that is not of an earlier build ({', '.join(sorted(names - WRITTEN)[:3])}); name a new or "
-            "empty folder"
+            f"{output} holds something that is not of an earlier build ({', '.join(foreign[:3])}); name a new or empty folder"
         )
     return output
 
 
+def _partial_folder(output: Path) -> Path:
+    """An empty folder for the new build beside its place; what killed processes left of theirs is removed."""
+    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    for path in output.parent.glob(f".{output.name}.*.partial"):
+        if path == partial or not Path("/proc", path.name.split(".")[-2]).exists():
+            shutil.rmtree(path)
+    partial.mkdir(parents=True)
+    return partial
+
+
+def _earlier(output: Path) -> Path:
+    return output.with_name(f".{output.name}.earlier")
+
+
 def _replace(output: Path, complete: Path) -> None:
     """The earlier build is removed when the new one is in its place, and not before."""
-    earlier = output.with_name(f".{output.name}.earlier")
-    shutil.rmtree(earlier, ignore_errors=True)
+    shutil.rmtree(_earlier(output), ignore_errors=True)
     if output.exists():
-        output.rename(earlier)
+        output.rename(_earlier(output))
     complete.rename(output)
-    shutil.rmtree(earlier, ignore_errors=True)
+    shutil.rmtree(_earlier(output), ignore_errors=True)
 
 
 @contextmanager
@@ -204,8 +254,14 @@ def _lock(work: Path) -> Iterator[None]:
 
 
 def _plain(plan: BuildPlan) -> dict:
-    """The plan for the report and the card, without what says where it was built."""
+    """The plan for the report and the card, without what says where it was built and who was asked where."""
     kept = asdict(plan)
     for name in ("pdfs", "output", "work", "replies", "engine"):
         del kept[name]
+    judge = kept["verify"]["judge"]
+    for endpoint in (kept["teacher"], kept["scans"], judge and judge["endpoint"]):
+        if endpoint:
+            del endpoint["base_url"], endpoint["api_key_env"]
+    for name in ("benchmarks", "benchmark_questions"):
+        kept["pool"][name] = [Path(path).name for path in kept["pool"][name]]
     return kept

@@ -3,10 +3,11 @@
 import difflib
 import hashlib
 import json
+import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,9 @@ from .verification import VerifyOptions
 
 # What else decides what a build writes
 LIBRARIES = ("pymupdf", "pypdfium2", "py3langid", "rapidfuzz")
+# Of datatrove's executors the build decides these itself
+EXECUTOR_OPTIONS = ("tasks", "workers", "logging_dir")
+MERGE = "tag:yaml.org,2002:merge"  # "<<"
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class BuildPlan:
         engine (`EngineOptions`, *optional*): Where it runs.
 
     Raises:
-        ValueError: for options that exclude each other.
+        ValueError: for options that exclude each other, or a task that is asked or mixed and not kept.
 
     Example:
 
@@ -95,6 +99,25 @@ class BuildPlan:
                 f"max_usd is {self.max_usd} and engine kind {self.engine.kind!r}: machines cannot share a budget; use 'local', whose "
                 "processes only wait for the models"
             )
+        if taken := [name for name in EXECUTOR_OPTIONS if name in self.engine.options]:
+            raise ValueError(
+                f"engine.options has {', '.join(taken)}, which the build decides itself; expected other options of the executor, "
+                "and how many documents are read at a time in engine.workers"
+            )
+        self._check_tasks()
+
+    def _check_tasks(self) -> None:
+        """What is asked for or mixed must be among the questions that are kept."""
+        wanted = {"mixture.shares": (self.mixture.shares, "the mixture would have none of its questions")}
+        if self.teacher is not None:
+            wanted["asking.tasks"] = (self.asking.tasks, "its questions would be paid for and thrown away")
+        for name, (tasks, consequence) in wanted.items():
+            missing = [task for task, amount in tasks.items() if amount > 0 and task not in self.questions.per_task]
+            if missing:
+                raise ValueError(
+                    f"{name} has {missing[0]}, which questions.per_task has not ({', '.join(self.questions.per_task)}): "
+                    f"{consequence}; name it in both or in neither"
+                )
 
     @property
     def endpoints(self) -> tuple[EndpointOptions, ...]:
@@ -160,7 +183,7 @@ def parse_changes(changes: Iterable[str]) -> dict:
         changes (`Iterable[str]`): E.g. `"pool.min_pages=32"`.
 
     Raises:
-        ValueError: for anything without "=".
+        ValueError: for anything without "=", or whose value is no YAML.
 
     Example:
 
@@ -175,7 +198,10 @@ def parse_changes(changes: Iterable[str]) -> dict:
         key, equals, value = change.partition("=")
         if not equals:
             raise ValueError(f"--set is given {change!r}, expected KEY=VALUE")
-        found[key.strip()] = yaml.safe_load(value)
+        try:
+            found[key.strip()] = yaml.load(value, _UniqueKeys)
+        except yaml.YAMLError as error:
+            raise ValueError(f"--set {key.strip()} is given {value!r}, which is no YAML: {error}") from error
     return found
 
 
@@ -212,10 +238,11 @@ def read_options(kind: type, values: object, where: str):
             hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(known)}"
             raise ValueError(f"{where}: unknown key {key!r}, {hint}")
     read = {key: _value(hints[key], value, f"{where}: {key}") for key, value in values.items()}
+    needed = [f.name for f in known.values() if f.default is MISSING and f.default_factory is MISSING]
+    if missing := [name for name in needed if name not in read]:
+        raise ValueError(f"{where} has no {' and no '.join(missing)}; expected at least {', '.join(needed)}")
     try:
         return kind(**read)
-    except TypeError as error:
-        raise ValueError(f"{where}: {str(error).split('() ')[-1]}") from error
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
 
@@ -241,20 +268,33 @@ def _code() -> str:
     return digest.hexdigest()
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML keeps the last of several equal keys in silence; here it is an error."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep) for key, _ in node.value if key.tag != MERGE]
+        twice = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def _read(path: Path, above: tuple[Path, ...]) -> dict:
     if path.resolve() in above:
         raise ValueError(f"{path} extends itself, expected plans that end somewhere")
     if not path.is_file():
         raise ValueError(f"{path} is not there, expected a plan in YAML")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is no YAML: {error}") from error
+        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no YAML in UTF-8: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path} holds {type(values).__name__}, expected keys and values")
     base = values.pop("extends", None)
     if base is None:
         return values
+    if not isinstance(base, str):
+        raise ValueError(f"{path}: extends is {base!r}, expected the name of one plan beside it")
     return _merge(_read(path.parent / base, (*above, path.resolve())), values)
 
 
@@ -264,7 +304,10 @@ def _change(values: Mapping, overrides: Mapping) -> dict:
         *sections, last = key.split(".")
         section = changed
         for name in sections:
-            section[name] = dict(section.get(name) or {})
+            inner = section.get(name) or {}
+            if not isinstance(inner, Mapping):
+                raise ValueError(f"{key} cannot be set: {name} is {inner!r}, expected keys and values")
+            section[name] = dict(inner)
             section = section[name]
         section[last] = value
     return changed
@@ -283,26 +326,40 @@ def _merge(base: Mapping, changes: Mapping) -> dict:
     return merged
 
 
-def _value(hint: object, value: object, where: str) -> object:
-    """A value as the type of its field wants it."""
+def _value(hint: object, value: object, where: str, has: str = "is") -> object:
+    """A value as the type of its field wants it; `has` stands between where it was found and what it is."""
     options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     if value is None:
         if types.NoneType in options:
             return None
         raise ValueError(f"{where} is empty, expected a value")
-    section = next((option for option in options if is_dataclass(option)), None)
-    if section is not None:
-        return read_options(section, value, where)
-    if any((typing.get_origin(option) or option) is tuple for option in options):
-        if isinstance(value, str) or not isinstance(value, list | tuple):
-            raise ValueError(f"{where} is {value!r}, expected a list")
-        return tuple(value)
-    plain = [typing.get_origin(option) or option for option in options if option is not types.NoneType]
-    if float in plain and isinstance(value, int) and not isinstance(value, bool):
+    (kind,) = (option for option in options if option is not types.NoneType)
+    if is_dataclass(kind):
+        return read_options(kind, value, where)
+    origin, parts = typing.get_origin(kind) or kind, typing.get_args(kind)
+    if origin in (tuple, Sequence):
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{where} {has} {value!r}, expected a list")
+        return tuple(_value(parts[0], item, where, "has") for item in value)
+    if issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{where} {has} {value!r}, expected keys and values")
+        if not parts:
+            return dict(value)
+        return {
+            _value(parts[0], key, where, "has the key"): _value(parts[1], item, f"{where}: {key}")
+            for key, item in value.items()
+        }
+    return _scalar(kind, value, f"{where} {has} {value!r}")
+
+
+def _scalar(kind: type, value: object, found: str) -> object:
+    if kind is float and type(value) is int:
         return float(value)
-    accepted = [dict if kind is Mapping else kind for kind in plain]
-    if not any(
-        type(value) is kind or (kind is not bool and kind is not int and isinstance(value, kind)) for kind in accepted
-    ):
-        raise ValueError(f"{where} is {value!r}, expected {' or '.join(kind.__name__ for kind in accepted)}")
+    if type(value) is not kind:
+        # YAML reads no, 1 and 2024-01-01 as a truth, a number and a day
+        quote = "; quote it" if kind is str and not isinstance(value, list | tuple | Mapping) else ""
+        raise ValueError(f"{found}, expected {'text' if kind is str else kind.__name__}{quote}")
+    if kind is float and not math.isfinite(value):
+        raise ValueError(f"{found}, expected a finite number")
     return value

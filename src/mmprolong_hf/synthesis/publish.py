@@ -57,7 +57,8 @@ def publish(
     """
     Write the dataset.
 
-    Rows are ordered by pages, then name; short samples come last. The test documents are those with the smallest hashes.
+    Rows are ordered by pages, then name; short samples come last, and are all there is where `short_share` is 1. The test
+    documents are those with the smallest hashes.
 
     Args:
         documents (`list[BuiltDocument]`): Everything that may be chosen from.
@@ -76,7 +77,7 @@ def publish(
     chosen = defaultdict(list)
     for index in selection.indices.tolist():
         chosen[rows[index][0]].append(rows[index][1])
-    if not chosen:
+    if not chosen and plan.mixture.short_share < 1:
         raise ValueError(
             f"the mixture takes none of {len(rows)} questions ({dict(selection.left_out)}); change its limits"
         )
@@ -91,9 +92,11 @@ def publish(
         keys = [k for k in sorted(chosen) if (k in test) == (split == "test")]
         tables = _long_rows([(documents[k], chosen[k]) for k in keys], report)
         if split == "train":
-            tables = _with_short(tables, plan, lengths, selection.achieved["tokens"], short, refused, report)
+            tables = _with_short(tables, plan, lengths, short, refused, report)
         if number := write_documents(tables, folder, split):
             report.rows[split] = number
+    if not report.rows:
+        raise ValueError(f"the short datasets have no sample that can be taken ({dict(refused)}); expected some")
     report.short = {**short, **refused}
     _write_parts(documents, set(chosen), folder)
     draw_mixture(table, selection, plan.mixture, folder / CHART, title=Path(plan.output).name)
@@ -146,25 +149,28 @@ def _long_rows(chosen: list[tuple[BuiltDocument, list[int]]], report: BuildRepor
     report.engines, report.questions = sorted(engines), dict(sorted(tasks.items()))
 
 
-def _with_short(
-    tables, plan: BuildPlan, lengths, long_tokens: int, short: Counter, refused: Counter, report
-) -> Iterator:
-    """The long rows, and after them the short ones."""
+def _with_short(tables, plan: BuildPlan, lengths, short: Counter, refused: Counter, report) -> Iterator:
+    """The long rows, and after them the short ones; what there is too little of is among the report's shortfall."""
     yield from tables
     if not plan.mixture.short_share:
         return
+    left = plan.mixture.short_budget(report.mixture["tokens"])
+    largest = 1  # less than another sample is no shortfall
     rows = take_short(
         open_short(plan.mixture.short_datasets, plan.seed),
-        plan.mixture.short_budget(long_tokens),
+        left,
         lengths=lengths,
         rejected=refused,
         every_turn=plan.mixture.short_every_turn,
     )
-    for row in rows:
+    for row, tokens in rows:
+        left, largest = left - tokens, max(largest, tokens)
         tasks = Counter(question["task"] for question in row["questions"])
         short.update(tasks)
         report.questions = dict(sorted((Counter(report.questions) + tasks).items()))
         yield pa.Table.from_pylist([row], schema=DOCUMENT_FEATURES.arrow_schema)
+    if left >= largest:
+        report.mixture["shortfall"]["short_share"] = left
 
 
 def _write_parts(documents: list[BuiltDocument], chosen: set[int], folder: Path) -> None:

@@ -131,6 +131,7 @@ DOCUMENT_FEATURES = Features(
         "num_pages": Value("int32"),
         "dpi": Value("int32"),
         "engine": Value("string"),  # what rendered the pages, with its version
+        "image_format": Value("string"),  # of the pages: one of images.IMAGE_FORMATS
         "page_sizes": List(List(Value("int32"))),
         "page_tokens": List(Value("int32")),
         "images": List(Image()),

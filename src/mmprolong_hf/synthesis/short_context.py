@@ -72,7 +72,7 @@ def _undecoded(part: Dataset, name: str) -> Dataset:
 
 def take_short(
     rows: Iterable[dict], budget: int, *, lengths: SampleLengths, rejected: Counter, every_turn: bool = False
-) -> Iterator[dict]:
+) -> Iterator[tuple[dict, int]]:
     """
     Documents of short samples, until the next would exceed a number of tokens.
 
@@ -84,7 +84,7 @@ def take_short(
         every_turn (`bool`, *optional*, defaults to `False`): Whether the later turns of a conversation are questions too.
 
     Yields:
-        `dict`: A row of `schema.DOCUMENT_FEATURES`.
+        `tuple[dict, int]`: A row of `schema.DOCUMENT_FEATURES`, and the tokens of its samples.
     """
     seen = set()
     for row in rows:
@@ -98,10 +98,11 @@ def take_short(
             continue
         seen.add(document["doc_id"])
         sizes = document["page_sizes"]
-        budget -= sum(lengths(sizes, item["question"], item["answer"]) for item in document["questions"])
-        if budget < 0:
+        tokens = sum(lengths(sizes, item["question"], item["answer"]) for item in document["questions"])
+        if tokens > budget:
             return
-        yield document
+        budget -= tokens
+        yield document, tokens
 
 
 def short_document(row: dict, *, every_turn: bool = False) -> dict:
@@ -147,6 +148,7 @@ def short_document(row: dict, *, every_turn: bool = False) -> dict:
         "num_pages": len(images),
         "dpi": None,
         "engine": "",
+        "image_format": "",
         "page_sizes": sizes,
         "page_tokens": [_tokens_of(width, height) for width, height in sizes],
         "images": [{"bytes": image, "path": None} for image in images],

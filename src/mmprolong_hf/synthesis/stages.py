@@ -43,7 +43,24 @@ from .verification import examine, failed
 from .workers import Lost, run_isolated
 
 GIBIBYTE = 2**30
+# A request that failed so was not answered because of the server; any other, because of what was asked
+SERVER_FAULTS = (
+    "unreachable",
+    "timed_out",
+    "cut",
+    "unreadable",
+    "http_404",
+    "http_408",
+    "http_409",
+    "http_429",
+    "http_5",
+)
+UNANSWERED_IN_A_ROW = 3  # documents after which the server is taken to be gone
 DOCUMENTS_AT_ONCE = 4  # in memory with all their page images, while models answer
+
+
+class Unanswered(Exception):
+    """The models' servers failed for some documents, which have no outcome; the same build asks again, only what is missing."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +97,7 @@ def build_shard(items: list, part: Path, settings: BuildSettings, num_proc: int,
     The row of every document of a shard, as `engine.Process` wants it.
 
     Raises:
-        BudgetSpent, EndpointRefused: the run has to stop; what is done is kept.
+        BudgetSpent, EndpointRefused, Unanswered: the run has to stop; what is done is kept.
         Pending: requests were exported; the documents that need them have no outcome yet.
     """
     plan = settings.plan
@@ -163,12 +180,19 @@ async def _ask_models(items: list, part: Path, settings: BuildSettings, num_proc
     tasks: set[asyncio.Task] = set()
     pending: list[Pending] = []
     stops: list[BudgetSpent | EndpointRefused] = []
+    unanswered: list[str] = []
+    in_a_row = 0
 
     async def finish(index: int, document: Parsed, models: dict) -> None:
+        nonlocal in_a_row
         try:
             record(index, await _ask_about(document, plan, models, part / f"{index:05d}"))
+            in_a_row = 0
         except RejectedDocument as rejected:
             record(index, _rejected(Lost(rejected.reason, rejected.detail)))
+        except Unanswered as error:
+            unanswered.append(f"{document.name}: {error}")
+            in_a_row += 1
         except Pending as request:
             pending.append(request)
         except (BudgetSpent, EndpointRefused) as error:
@@ -177,7 +201,7 @@ async def _ask_models(items: list, part: Path, settings: BuildSettings, num_proc
             room.release()
 
     async with _open_models(settings) as models:
-        while not stops:
+        while not stops and in_a_row < UNANSWERED_IN_A_ROW:
             await room.acquire()
             found = await asyncio.to_thread(next, parsed, None)
             if found is None:
@@ -193,6 +217,10 @@ async def _ask_models(items: list, part: Path, settings: BuildSettings, num_proc
     parsed.close()
     if stops:
         raise stops[0]
+    if unanswered:
+        raise Unanswered(
+            f"the server of a model failed for {len(unanswered)} documents, which are not done; the last is {unanswered[-1]}"
+        )
     if pending:
         raise Pending(f"{len(pending)} documents wait for replies")
 
@@ -222,13 +250,19 @@ async def _open_models(settings: BuildSettings) -> AsyncIterator[dict[str, Endpo
 
 
 async def _ask_about(document: Parsed, plan: BuildPlan, models: dict, stem: Path) -> dict:
-    """Everything about one document: its text if it is a scan, its questions, their verdicts, its files."""
+    """
+    Everything about one document: its text if it is a scan, its questions, their verdicts, its files.
+
+    Raises:
+        Unanswered: if a server failed for it the first time; the second time its failures are counted, and what came is used.
+    """
     unread: dict[int, str] = {}
     if "scans" in models and document.is_scanned(plan.pool.min_characters):
         transcript = await transcribe(models["scans"], document.source, min_characters=plan.pool.min_characters)
         document, unread = with_text(document, transcript.source), dict(transcript.failed)
     candidates = ask_rules(document, plan)
     failures = [{"reason": "page_not_transcribed", "detail": f"page {k}: {v}"} for k, v in unread.items()]
+    faults = [problem for problem in unread.values() if problem.startswith(SERVER_FAULTS)]
     if "teacher" in models:
         asked, missing = await ask_model(
             models["teacher"],
@@ -240,10 +274,25 @@ async def _ask_about(document: Parsed, plan: BuildPlan, models: dict, stem: Path
         )
         candidates += asked
         failures += [{"reason": f.reason, "detail": f"{f.task}, pages {f.segment}: {f.detail}"} for f in missing]
+        faults += [f"{f.reason}: {f.detail}" for f in missing if f.reason.startswith(SERVER_FAULTS)]
+    _stop_at_first(faults, stem)
     checked = check_rules(document, candidates)
     if "judge" in models:
         checked = await _judge(models["judge"], checked, document.source.pages, plan)
-    return _write(write_document(document, checked, plan), stem, failures)
+        unsure = [v for _, verdicts in checked for v in verdicts.values() if v.value == "unchecked"]
+        _stop_at_first([str(v) for v in unsure if v.reason.startswith(SERVER_FAULTS)], stem)
+    try:
+        return _write(write_document(document, checked, plan), stem, failures)
+    except RejectedDocument as rejected:
+        return _rejected(Lost(rejected.reason, rejected.detail)) | {"failures": failures}
+
+
+def _stop_at_first(faults: list[str], stem: Path) -> None:
+    """A server that fails once may be mended; one that fails again for the same document stops no build for ever."""
+    mark = stem.with_name(f"{stem.name}.unanswered")
+    if faults and not mark.exists():
+        mark.touch()
+        raise Unanswered(faults[-1])
 
 
 async def _judge(judge: Endpoint | BatchExport, checked: list, pages: tuple[Page, ...], plan: BuildPlan) -> list:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from .endpoint import Budget, ReplyCache, import_batch
 from .endpoint.budget import read_bills
-from .pipeline import stages_of
+from .engine import Stage
+from .pipeline import build_name, identified_pdfs, stages_of
 from .plan import BuildPlan
+from .stages import build_shard
 
 
 def show_status(plan: BuildPlan) -> str:
@@ -19,11 +21,13 @@ def show_status(plan: BuildPlan) -> str:
         plan (`BuildPlan`): The build.
     """
     lines = []
-    for name, stage in stages_of(plan).items():
+    builds = sorted(plan.work_folder.glob(f"{build_name(plan)}-*"), key=lambda folder: folder.stat().st_mtime)
+    stages = stages_of(plan, identified_pdfs(plan.pdfs))
+    stages["build"] = Stage(builds[-1] if builds else plan.work_folder / "build", build_shard, None)
+    for name, stage in stages.items():
         done, total = stage.progress()
         if total == 0:
-            if name != "benchmarks":
-                lines.append(f"{name}: not begun")
+            lines.append(f"{name}: not begun")
             continue
         lines.append(f"{name}: {done} of {total} PDFs, {done / total:.1%} ({stage.folder})")
         reasons = Counter(o["reason"] for o in stage.found() if o["status"] == "rejected")
@@ -66,7 +70,7 @@ def import_results(plan: BuildPlan, paths: Iterable[Path]) -> str:
             report = import_batch([path], options[model], replies, budget)
             failed = ", ".join(f"{reason} {count}" for reason, count in report.failed.items())
             lines.append(
-                f"{path}: {model}, {report.answered} new replies, {report.known} known, {report.broken_lines} broken lines, "
+                f"{path}: {model}, {report.answered} new replies, {report.known} known, {report.broken_lines} broken lines, {report.foreign} foreign, "
                 f"{sum(report.failed.values())} failed{f' ({failed})' if failed else ''}, {report.usd:.4f} USD"
             )
     finally:

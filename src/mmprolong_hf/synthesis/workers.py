@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection, wait
 
 # A process is replaced after so many jobs: what an engine leaks does not add up over a long build.
 JOBS_PER_PROCESS = 64
+SUSPENDED = 5.0  # seconds by which a wait can be late and nothing be wrong
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ def run_isolated(
 
     Yields:
         `tuple[int, object]`: Index of the job, and what the function returned or a [`Lost`], as they finish.
+
+    Raises:
+        OSError: that a job raised: the machine cannot go on, and no job is lost for it.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", preload])
@@ -67,10 +71,17 @@ def run_isolated(
                 worker.num_jobs += 1
                 worker.connection.send(job)
                 busy[worker.connection] = worker
-            until = min(worker.deadline for worker in busy.values()) - time.monotonic()
-            for connection in wait(list(busy), timeout=max(0.0, until)):
+            began = time.monotonic()
+            patience = max(0.0, min(worker.deadline for worker in busy.values()) - began)
+            ready = wait(list(busy), timeout=patience)
+            if time.monotonic() - began - patience > SUSPENDED:  # this process was stopped, and its workers with it
+                for worker in busy.values():
+                    worker.deadline = time.monotonic() + time_limit
+            for connection in ready:
                 worker = busy.pop(connection)
                 result = _receive(worker)
+                if isinstance(result, OSError):
+                    raise result
                 if isinstance(result, Lost) or worker.num_jobs >= JOBS_PER_PROCESS:
                     worker.stop()
                 else:
@@ -102,6 +113,8 @@ def _work(connection: Connection, function: Callable, memory_limit: int) -> None
             return
         try:
             result = function(*job)
+        except OSError as error:  # a full disk, too many open files: no fault of this job
+            result = error
         except MemoryError:
             result = Lost("out_of_memory", f"it needs more than {memory_limit / 2**30:g} GiB of memory")
         connection.send(result)

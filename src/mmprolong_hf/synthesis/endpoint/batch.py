@@ -180,6 +180,8 @@ class BatchReport:
     Args:
         answered (`int`): Replies that are new and can be used.
         known (`int`): Lines whose reply was there already; they are not billed again.
+        foreign (`int`): Results of requests that the ledger does not know, e.g. from another run's file. Their replies
+            are not kept, and they are not billed.
         failed (`Counter[str]`): Requests without a usable reply, by reason: the batch's error code, `"http_400"` and
             the like, `"truncated"`, `"filtered"`, `"empty"`, `"unreadable"`.
         broken_lines (`int`): Lines that are no result, e.g. the last one of a partial file.
@@ -190,6 +192,7 @@ class BatchReport:
 
     answered: int = 0
     known: int = 0
+    foreign: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     broken_lines: int = 0
     prompt_tokens: int = 0
@@ -209,7 +212,8 @@ def import_batch(
         paths (`Iterable[str | Path]`): JSONL files with `custom_id`, `response` and `error` on each line.
         options (`EndpointOptions`): What the requests were exported with; for the prices.
         replies (`ReplyCache`): Gets the replies.
-        budget (`Budget`): Gets the bills, in place of the most that each request could cost.
+        budget (`Budget`): The ledger that the requests were exported with. Gets the bills, in place of the most that
+            each request could cost.
     """
     report = BatchReport()
     for path in paths:
@@ -217,7 +221,7 @@ def import_batch(
             for line in file:
                 try:
                     result = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):  # the latter for JSON that is nested too deeply
                     result = None
                 match result:
                     case {"custom_id": str() as key}:
@@ -232,6 +236,9 @@ def _import_result(
 ) -> None:
     if replies.get(key) is not None:
         report.known += 1
+        return
+    if budget.model_of(key) is None:
+        report.foreign += 1
         return
     charge = Charge(0.0)
     charge.release()
@@ -257,7 +264,7 @@ def _read_result(result: dict, options: EndpointOptions) -> Completion:
         case {"response": {"status_code": 200, "body": body}}:
             try:
                 text, finish_reason, tokens = read_completion(body)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise RequestFailed("unreadable", str(error)) from error
             if tokens is None:
                 raise RequestFailed("unreadable", "the answer has no usage, so its price is unknown")

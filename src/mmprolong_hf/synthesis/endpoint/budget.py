@@ -82,13 +82,13 @@ class Budget:
             id INTEGER PRIMARY KEY,
             key TEXT NOT NULL,    -- of the request
             model TEXT NOT NULL,
-            state TEXT NOT NULL,  -- open, paid, lost (no bill came), exported (to a batch file)
+            state TEXT NOT NULL,  -- open, paid, lost (no bill came), exported (to a batch file), free (failed there)
             prompt_tokens INTEGER NOT NULL,
             completion_tokens INTEGER NOT NULL,
             usd REAL NOT NULL,    -- the bill; the most it can be where there is none
             time REAL NOT NULL    -- seconds since 1970
         );
-        CREATE INDEX IF NOT EXISTS exported ON calls (key) WHERE state = 'exported';
+        CREATE INDEX IF NOT EXISTS calls_by_key ON calls (key);
         -- the sum over calls, so that entering one does not read a million
         CREATE TABLE IF NOT EXISTS total (id INTEGER PRIMARY KEY CHECK (id = 1), usd REAL NOT NULL);
         INSERT OR IGNORE INTO total VALUES (1, 0.0);
@@ -171,7 +171,8 @@ class Budget:
 
     def settle_export(self, key: str, model: str, charge: Charge) -> None:
         """
-        Enter the bill of a request that came back from a batch; it need not have been exported by this ledger.
+        Enter the bill of a request that came back from a batch. One that failed keeps its entry, without a bill, so
+        that the ledger knows its result when it is read again.
 
         Args:
             key (`str`): Of the request.
@@ -179,9 +180,10 @@ class Budget:
             charge (`Charge`): Settled or released.
         """
         entry = self._find_export(key)
-        if entry is None:  # entered without a limit: the money is spent
+        if entry is None and charge.state == "paid":  # entered without a limit: the money is spent
             entry = (self._enter(key, model, 0.0, "exported", limit=math.inf), 0.0)
-        self._correct(*entry, charge)
+        if entry is not None:
+            self._correct(*entry, charge)
 
     def model_of(self, key: str) -> str | None:
         """Who a request was exported for; None if it is not in the ledger."""
@@ -223,12 +225,11 @@ class Budget:
             self._database.execute("BEGIN IMMEDIATE")
             self._database.execute("UPDATE total SET usd = usd + ?", (charge.usd - entered,))
             if charge.state == "free":
-                self._database.execute("DELETE FROM calls WHERE id = ?", (number,))
-            else:
-                self._database.execute(
-                    "UPDATE calls SET state = ?, prompt_tokens = ?, completion_tokens = ?, usd = ? WHERE id = ?",
-                    (charge.state, *charge.tokens, charge.usd, number),
-                )
+                self._database.execute("DELETE FROM calls WHERE id = ? AND state = 'open'", (number,))
+            self._database.execute(
+                "UPDATE calls SET state = ?, prompt_tokens = ?, completion_tokens = ?, usd = ? WHERE id = ?",
+                (charge.state, *charge.tokens, charge.usd, number),
+            )
 
     def _sum(self, condition: str) -> float:
         return self._database.execute(f"SELECT coalesce(sum(usd), 0.0) FROM calls WHERE {condition}").fetchone()[0]

@@ -25,6 +25,7 @@ RETRIED = (408, 409, 429)  # and every 5xx
 BILL_UNKNOWN = (502, 504)  # a gateway gave up on a server that may have gone on
 LONGEST_BACKOFF = 60.0  # seconds
 LONGEST_RETRY_AFTER = 600.0  # seconds; a server that asks for more is asked again after these
+MAX_BODY_BYTES = 32 * 2**20  # of an answer; the longest replies take some hundred thousand
 DETAIL = 500  # characters of a server's message that are kept
 
 
@@ -187,7 +188,8 @@ class Endpoint:
     async def _post(self, body: dict, charge: Charge) -> tuple[str, str, tuple[int, int] | None]:
         try:
             async with asyncio.timeout(self.options.timeout):
-                response = await self._session.post(self.options.url, json=body)
+                async with self._session.stream("POST", self.options.url, json=body) as response:
+                    content = await _read_body(response)
         except TimeoutError as error:
             raise _TryFailed("timed_out", f"no answer after {self.options.timeout:g} s") from error
         except httpx2.ConnectError as error:
@@ -198,14 +200,16 @@ class Endpoint:
         if response.status_code != 200:
             if response.status_code not in BILL_UNKNOWN:
                 charge.release()
-            self._raise_for(response)
+            self._raise_for(response, content.decode(errors="replace"))
+        if len(content) > MAX_BODY_BYTES:
+            raise _TryFailed("unreadable", f"the answer has more than {MAX_BODY_BYTES} bytes")
         try:
-            return read_completion(json.loads(response.content))
-        except ValueError as error:
+            return read_completion(json.loads(content))
+        except (ValueError, RecursionError) as error:  # the latter for JSON that is nested too deeply
             raise _TryFailed("unreadable", self._clean(str(error))) from error
 
-    def _raise_for(self, response: httpx2.Response) -> None:
-        status, text = response.status_code, response.text
+    def _raise_for(self, response: httpx2.Response, text: str) -> None:
+        status = response.status_code
         message = self._clean(f"{self.options.url} answered {status}: {text}")
         if status in REFUSED or (status == 429 and NO_CREDIT in text):
             self._refusal = f"{message}; check the key in {self.options.api_key_env} and the account"
@@ -230,6 +234,17 @@ class Endpoint:
     def _clean(self, message: str) -> str:
         """A message that is short and does not hold the key, which some servers repeat."""
         return (message.replace(self._key, "***") if self._key else message)[:DETAIL]
+
+
+async def _read_body(response: httpx2.Response) -> bytes:
+    """What the server sends; it is read until it ends or is too large."""
+    content = bytearray()
+    async with contextlib.aclosing(response.aiter_bytes()) as chunks:
+        async for chunk in chunks:
+            content += chunk
+            if len(content) > MAX_BODY_BYTES:
+                break
+    return bytes(content)
 
 
 def read_retry_after(value: str | None) -> float:

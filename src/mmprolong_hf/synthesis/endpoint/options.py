@@ -1,6 +1,7 @@
 """Which model is asked, where, how, and what it costs."""
 
 import os
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -8,6 +9,8 @@ from urllib.parse import urlsplit
 ROUTER = "https://router.huggingface.co/v1"
 HUGGING_FACE_KEY = "HF_TOKEN"
 HUGGING_FACE_HOSTS = ("huggingface.co", "huggingface.cloud")  # the router and dedicated endpoints
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+HUGGING_FACE_TOKEN = re.compile(r"hf_.{27,}")  # would do as a name
 STYLES = ("json", "tagged")
 PRICED_TOKENS = 1_000_000
 
@@ -42,7 +45,8 @@ class EndpointOptions:
         batch_discount (`float`, *optional*, defaults to `0.5`): Part of the price that a batch API takes off.
 
     Raises:
-        ValueError: for both a `base_url` and a `provider`, an unknown style, or a number below its minimum.
+        ValueError: for both a `base_url` and a `provider`, a `base_url` with a user or key in it, a key in place of
+            the name of its variable, an unknown style, or a number below its minimum.
 
     Example:
 
@@ -76,6 +80,17 @@ class EndpointOptions:
     batch_discount: float = 0.5
 
     def __post_init__(self):
+        # Before any message that repeats the address
+        if self.base_url is not None and "@" in self.base_url:
+            raise ValueError(
+                "base_url holds an @, expected an address without a user name or key; put the key into an environment "
+                "variable and name that in api_key_env"
+            )
+        if not VARIABLE_NAME.fullmatch(self.api_key_env) or HUGGING_FACE_TOKEN.fullmatch(self.api_key_env):
+            raise ValueError(
+                "api_key_env is not the name of an environment variable, expected e.g. 'HF_TOKEN'; if it is the key "
+                "itself, put it into a variable and give the variable's name"
+            )
         if self.base_url is not None and self.provider is not None:
             raise ValueError(
                 f"base_url is {self.base_url} and provider {self.provider}, expected one of them; "
@@ -115,9 +130,18 @@ class EndpointOptions:
         The key for this server from the environment, or `None` if there is none for it.
 
         Hugging Face's token goes to no other host, though its variable is the default.
+
+        Raises:
+            ValueError: for a key that no HTTP header can hold.
         """
         host = urlsplit(self.url).hostname or ""
         ours = any(host == name or host.endswith(f".{name}") for name in HUGGING_FACE_HOSTS)
         if self.api_key_env == HUGGING_FACE_KEY and not ours:
             return None
-        return os.environ.get(self.api_key_env, "").strip() or None
+        key = os.environ.get(self.api_key_env, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError(
+                f"the key in {self.api_key_env} holds a line break or another character that no key has, expected "
+                "one line of ASCII characters; set the variable again"
+            )
+        return key or None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 # Seconds that a process waits for another one that writes; a write takes milliseconds.
 BUSY_TIMEOUT = 60.0
+MAX_USAGE = 2**31  # tokens; a server that counts as many has a fault
 
 
 class RequestFailed(Exception):
@@ -108,7 +109,7 @@ def read_completion(body: object) -> tuple[str, str, tuple[int, int] | None]:
         server tells them.
 
     Raises:
-        ValueError: if it is no chat completion.
+        ValueError: if it is no chat completion, or its usage is no number of tokens.
 
     Example:
 
@@ -126,16 +127,32 @@ def read_completion(body: object) -> tuple[str, str, tuple[int, int] | None]:
     """
     match body:
         case {"choices": [{"message": dict() as message, **choice}, *_], **rest}:
-            text = message.get("content") or ""
-            match rest.get("usage"):
-                case {"prompt_tokens": int() as sent, "completion_tokens": int() as written}:
-                    usage = (sent, written)
-                case _:
-                    usage = None
-            if isinstance(text, str):
-                text = text.encode("utf-8", "replace").decode()  # half a surrogate pair cannot be stored or sent again
-                return text, choice.get("finish_reason") or "stop", usage
+            text, finish_reason = message.get("content") or "", choice.get("finish_reason")
+            if isinstance(text, str) and isinstance(finish_reason, str | None):
+                usage = _read_usage(rest.get("usage"))
+                return _storable(text), _storable(finish_reason or "stop"), usage
     raise ValueError(f"the answer is no chat completion: {str(body)[:200]}")
+
+
+def _storable(text: str) -> str:
+    """The text with a question mark for each half of a surrogate pair, which cannot be stored or sent again."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _read_usage(usage: object) -> tuple[int, int] | None:
+    """(prompt_tokens, completion_tokens), or `None` from a server that leaves out either."""
+    if usage is None:
+        return None
+    if isinstance(usage, dict):
+        numbers = (usage.get("prompt_tokens"), usage.get("completion_tokens"))
+        if None in numbers:
+            return None
+        if all(type(number) is int and 0 <= number < MAX_USAGE for number in numbers):  # True is an int too
+            return numbers
+    raise ValueError(
+        f"the answer's usage is {str(usage)[:200]}, expected prompt_tokens and completion_tokens as whole numbers "
+        f"from 0 up to {MAX_USAGE}"
+    )
 
 
 def open_database(path: str | Path, tables: str) -> sqlite3.Connection:
