@@ -40,6 +40,8 @@ bench: $(INSTALLED) ## Run the benchmarks that need no GPU (PDFS=folder for the 
 	$(BIN)/python benchmarks/packing_memory.py
 	$(BIN)/python benchmarks/packing_plan.py
 	$(BIN)/python benchmarks/synthesis.py $(if $(PDFS),'$(PDFS)',demo/pdfs/reports)
+	$(BIN)/python benchmarks/pool.py $(if $(PDFS),'$(PDFS)',demo/pdfs/reports)
+	$(BIN)/python benchmarks/verifier.py $(if $(PDFS),'$(PDFS)',demo/pdfs/reports)
 
 clean: ## Remove what the demo made (not .venv)
 	rm -rf demo outputs

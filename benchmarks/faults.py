@@ -26,7 +26,8 @@ from scripted_teacher import Teacher, learn
 
 from mmprolong_hf.synthesis.output import read_rows
 from mmprolong_hf.synthesis.pipeline import build_dataset
-from mmprolong_hf.synthesis.plan import BuildPlan, folder_plan, read_options
+from mmprolong_hf.synthesis.plan import BuildPlan, folder_plan
+from mmprolong_hf.synthesis.yaml_options import read_options
 
 BUILD = [sys.executable, "-m", "mmprolong_hf.cli", "build"]
 

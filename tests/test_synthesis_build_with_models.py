@@ -16,10 +16,11 @@ from mmprolong_hf.synthesis.endpoint import BudgetSpent, EndpointRefused, Pendin
 from mmprolong_hf.synthesis.output import read_rows
 from mmprolong_hf.synthesis.pages import read_pdf
 from mmprolong_hf.synthesis.pipeline import build_dataset
-from mmprolong_hf.synthesis.plan import BuildPlan, read_options
+from mmprolong_hf.synthesis.plan import BuildPlan
 from mmprolong_hf.synthesis.stages import Unanswered
 from mmprolong_hf.synthesis.status import import_results, show_status
 from mmprolong_hf.synthesis.teacher.prompting import load_prompt
+from mmprolong_hf.synthesis.yaml_options import read_options
 
 DPI = 36
 TASKS = {"extract-single": 3, "extract-multi": 2, "reasoning": 2}

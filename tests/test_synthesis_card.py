@@ -2,8 +2,9 @@
 
 from mmprolong_hf.synthesis.card import card_facts
 from mmprolong_hf.synthesis.output import write_card
-from mmprolong_hf.synthesis.plan import BuildPlan, folder_plan, read_options
+from mmprolong_hf.synthesis.plan import BuildPlan, folder_plan
 from mmprolong_hf.synthesis.report import BuildReport
+from mmprolong_hf.synthesis.yaml_options import read_options
 
 REPORT = BuildReport(
     "out",

@@ -10,7 +10,8 @@ import mmprolong_hf.synthesis.cost as cost
 from mmprolong_hf.synthesis.cost import Amount, estimate_build
 from mmprolong_hf.synthesis.pages import read_pdf
 from mmprolong_hf.synthesis.pipeline import build_dataset
-from mmprolong_hf.synthesis.plan import BuildPlan, read_options
+from mmprolong_hf.synthesis.plan import BuildPlan
+from mmprolong_hf.synthesis.yaml_options import read_options
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,9 @@
 import pytest
 import yaml
 
-from mmprolong_hf.synthesis.plan import BuildPlan, fingerprint, folder_plan, load_plan, parse_changes, read_options
+from mmprolong_hf.synthesis.plan import BuildPlan, fingerprint, folder_plan, load_plan, parse_changes
 from mmprolong_hf.synthesis.pool.options import PoolOptions
+from mmprolong_hf.synthesis.yaml_options import read_options
 
 MODEL = {"model": "a-model", "base_url": "http://localhost:1/v1"}
 

@@ -1,13 +1,9 @@
 """The plan of a build: a YAML file whose sections are the options of its stages."""
 
-import difflib
 import hashlib
 import json
-import math
-import types
-import typing
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -21,12 +17,12 @@ from .options import PageOptions, QuestionOptions
 from .pool.options import PoolOptions
 from .teacher.model import TeacherOptions
 from .verification import VerifyOptions
+from .yaml_options import UniqueKeys, change_values, read_options, read_yaml
 
 # What else decides what a build writes
 LIBRARIES = ("pymupdf", "pypdfium2", "py3langid", "rapidfuzz")
 # Of datatrove's executors the build decides these itself
 EXECUTOR_OPTIONS = ("tasks", "workers", "logging_dir")
-MERGE = "tag:yaml.org,2002:merge"  # "<<"
 
 
 @dataclass(frozen=True)
@@ -149,7 +145,7 @@ def load_plan(path: str | Path, overrides: Mapping | None = None) -> BuildPlan:
     Raises:
         ValueError: for an unknown key, with the nearest known one; a value of the wrong kind; a missing key.
     """
-    return read_options(BuildPlan, _change(_read(Path(path), ()), overrides or {}), str(path))
+    return read_options(BuildPlan, change_values(read_yaml(Path(path)), overrides or {}), str(path))
 
 
 def folder_plan(pdfs: str | Path, overrides: Mapping) -> BuildPlan:
@@ -172,7 +168,7 @@ def folder_plan(pdfs: str | Path, overrides: Mapping) -> BuildPlan:
     ```
     """
     values = {"pdfs": str(pdfs), "pool": {"min_pages": 1}}
-    return read_options(BuildPlan, _change(values, overrides), "the plan for a folder")
+    return read_options(BuildPlan, change_values(values, overrides), "the plan for a folder")
 
 
 def parse_changes(changes: Iterable[str]) -> dict:
@@ -199,52 +195,10 @@ def parse_changes(changes: Iterable[str]) -> dict:
         if not equals:
             raise ValueError(f"--set is given {change!r}, expected KEY=VALUE")
         try:
-            found[key.strip()] = yaml.load(value, _UniqueKeys)
+            found[key.strip()] = yaml.load(value, UniqueKeys)
         except yaml.YAMLError as error:
             raise ValueError(f"--set {key.strip()} is given {value!r}, which is no YAML: {error}") from error
     return found
-
-
-def read_options(kind: type, values: object, where: str):
-    """
-    Make a dataclass of options from what YAML holds; sections become dataclasses, lists tuples.
-
-    Args:
-        kind (`type`): A dataclass.
-        values: What was read.
-        where (`str`): Named in errors.
-
-    Raises:
-        ValueError: as [`load_plan`].
-
-    Example:
-
-    ```python
-    >>> read_options(EngineOptions, {"workers": 4}, "engine").workers
-    4
-    >>> read_options(EngineOptions, {"worker": 4}, "engine")
-    Traceback (most recent call last):
-    ...
-    ValueError: engine: unknown key 'worker', did you mean 'workers'?
-
-    ```
-    """
-    if not isinstance(values, Mapping):
-        raise ValueError(f"{where} is {values!r}, expected keys and values")
-    hints, known = typing.get_type_hints(kind), {f.name: f for f in fields(kind)}
-    for key in values:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(known)}"
-            raise ValueError(f"{where}: unknown key {key!r}, {hint}")
-    read = {key: _value(hints[key], value, f"{where}: {key}") for key, value in values.items()}
-    needed = [f.name for f in known.values() if f.default is MISSING and f.default_factory is MISSING]
-    if missing := [name for name in needed if name not in read]:
-        raise ValueError(f"{where} has no {' and no '.join(missing)}; expected at least {', '.join(needed)}")
-    try:
-        return kind(**read)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
 
 
 def fingerprint(*parts: object) -> str:
@@ -266,100 +220,3 @@ def _code() -> str:
         if path.suffix in (".py", ".yaml", ".md"):
             digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML keeps the last of several equal keys in silence; here it is an error."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep) for key, _ in node.value if key.tag != MERGE]
-        twice = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _read(path: Path, above: tuple[Path, ...]) -> dict:
-    if path.resolve() in above:
-        raise ValueError(f"{path} extends itself, expected plans that end somewhere")
-    if not path.is_file():
-        raise ValueError(f"{path} is not there, expected a plan in YAML")
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no YAML in UTF-8: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{path} holds {type(values).__name__}, expected keys and values")
-    base = values.pop("extends", None)
-    if base is None:
-        return values
-    if not isinstance(base, str):
-        raise ValueError(f"{path}: extends is {base!r}, expected the name of one plan beside it")
-    return _merge(_read(path.parent / base, (*above, path.resolve())), values)
-
-
-def _change(values: Mapping, overrides: Mapping) -> dict:
-    changed = dict(values)
-    for key, value in overrides.items():
-        *sections, last = key.split(".")
-        section = changed
-        for name in sections:
-            inner = section.get(name) or {}
-            if not isinstance(inner, Mapping):
-                raise ValueError(f"{key} cannot be set: {name} is {inner!r}, expected keys and values")
-            section[name] = dict(inner)
-            section = section[name]
-        section[last] = value
-    return changed
-
-
-# Of these a variant replaces the whole: merged shares would not add up
-_WHOLE = ("shares", "lengths", "per_task", "short_datasets")
-
-
-def _merge(base: Mapping, changes: Mapping) -> dict:
-    merged = dict(base)
-    for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(base.get(key), Mapping) and key not in _WHOLE:
-            value = _merge(base[key], value)
-        merged[key] = value
-    return merged
-
-
-def _value(hint: object, value: object, where: str, has: str = "is") -> object:
-    """A value as the type of its field wants it; `has` stands between where it was found and what it is."""
-    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-    if value is None:
-        if types.NoneType in options:
-            return None
-        raise ValueError(f"{where} is empty, expected a value")
-    (kind,) = (option for option in options if option is not types.NoneType)
-    if is_dataclass(kind):
-        return read_options(kind, value, where)
-    origin, parts = typing.get_origin(kind) or kind, typing.get_args(kind)
-    if origin in (tuple, Sequence):
-        if not isinstance(value, list | tuple):
-            raise ValueError(f"{where} {has} {value!r}, expected a list")
-        return tuple(_value(parts[0], item, where, "has") for item in value)
-    if issubclass(origin, Mapping):
-        if not isinstance(value, Mapping):
-            raise ValueError(f"{where} {has} {value!r}, expected keys and values")
-        if not parts:
-            return dict(value)
-        return {
-            _value(parts[0], key, where, "has the key"): _value(parts[1], item, f"{where}: {key}")
-            for key, item in value.items()
-        }
-    return _scalar(kind, value, f"{where} {has} {value!r}")
-
-
-def _scalar(kind: type, value: object, found: str) -> object:
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        # YAML reads no, 1 and 2024-01-01 as a truth, a number and a day
-        quote = "; quote it" if kind is str and not isinstance(value, list | tuple | Mapping) else ""
-        raise ValueError(f"{found}, expected {'text' if kind is str else kind.__name__}{quote}")
-    if kind is float and not math.isfinite(value):
-        raise ValueError(f"{found}, expected a finite number")
-    return value
