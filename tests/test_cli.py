@@ -26,13 +26,16 @@ def test_extend_copies_a_checkpoint(tmp_path, environment):
 
 
 def test_build_then_needle(tmp_path, environment):
-    reportlab = pytest.importorskip("mmprolong_hf.demo.documents")
-    reportlab.write_cards(tmp_path / "pdfs", num_documents={3: 4})
+    pytest.importorskip("reportlab")
+    from mmprolong_hf.demo.card_documents import write_cards
+    from mmprolong_hf.demo.reports import write_reports
+
+    write_cards(tmp_path / "pdfs", num_documents={3: 4})
     done = mmprolong("build", "pdfs", "set", environment=environment, cwd=tmp_path)
     assert done.returncode == 1  # cards are nearly empty by the rule for real documents
     assert "error: all 4 PDFs of pdfs were rejected" in done.stderr
     assert "nearly_empty" in done.stderr
-    reportlab.write_reports(tmp_path / "reports", count=1)
+    write_reports(tmp_path / "reports", count=1)
     done = mmprolong("build", "reports", "set", environment=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "questions: extract-multi" in done.stdout

@@ -3,7 +3,7 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText
 
-from mmprolong_hf.demo.documents import CARD_TITLES
+from mmprolong_hf.demo.card_documents import CARD_TITLES
 from mmprolong_hf.demo.model import SPECIAL_TOKENS, make_tiny_model, make_tokenizer
 from mmprolong_hf.encoding import answer_ids, encode_prompt, image_limits, load_processor, prompt_text
 from mmprolong_hf.rope import extend_context

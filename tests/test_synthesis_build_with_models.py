@@ -12,12 +12,12 @@ from synthetic_pdf import report
 from test_synthesis_pool_scan import as_images
 from test_synthesis_scans import Reader
 
+from mmprolong_hf.synthesis.build_with_models import Unanswered
 from mmprolong_hf.synthesis.endpoint import BudgetSpent, EndpointRefused, Pending
 from mmprolong_hf.synthesis.output import read_rows
 from mmprolong_hf.synthesis.pages import read_pdf
 from mmprolong_hf.synthesis.pipeline import build_dataset
 from mmprolong_hf.synthesis.plan import BuildPlan
-from mmprolong_hf.synthesis.stages import Unanswered
 from mmprolong_hf.synthesis.status import import_results, show_status
 from mmprolong_hf.synthesis.teacher.prompting import load_prompt
 from mmprolong_hf.synthesis.yaml_options import read_options

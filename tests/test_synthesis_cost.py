@@ -1,16 +1,25 @@
 """What a build is said to take, beside what it took."""
 
+import io
+import json
+
 import pymupdf
 import pytest
-from scripted_server import ScriptedServer
+from PIL import Image
+from scripted_server import ScriptedServer, images
 from scripted_teacher import Teacher, learn
 from synthetic_pdf import report
 
 import mmprolong_hf.synthesis.cost as cost
-from mmprolong_hf.synthesis.cost import Amount, estimate_build
+from mmprolong_hf.lengths import page_tokens
+from mmprolong_hf.synthesis.build_estimate import Amount
+from mmprolong_hf.synthesis.cost import estimate_build
+from mmprolong_hf.synthesis.model_calls import JUDGE_INSTRUCTION_TOKENS
 from mmprolong_hf.synthesis.pages import read_pdf
 from mmprolong_hf.synthesis.pipeline import build_dataset
 from mmprolong_hf.synthesis.plan import BuildPlan
+from mmprolong_hf.synthesis.schema import NOT_ANSWERABLE
+from mmprolong_hf.synthesis.verification.judge import CHECKS
 from mmprolong_hf.synthesis.yaml_options import read_options
 
 
@@ -76,6 +85,46 @@ def test_the_calls_of_a_teacher_are_counted_before_they_cost(pdfs, tmp_path):
         assert judge["calls"].value == 2 * estimate.amounts["questions"].value
         build_dataset(plan(pdfs, tmp_path / "set", teacher=model, asking=asking))
         assert teacher["calls"].value == len(server.requests)
+
+
+@pytest.mark.parametrize("checks", [CHECKS, ("closed_book", "single_page")])
+def test_a_judge_of_extractive_questions_is_asked_as_often_as_was_said(tmp_path, checks):
+    pdfs = tmp_path / "pdfs"
+    pdfs.mkdir()
+    report(pdfs / "Lima.pdf", titles=["North of Lima", "South of Lima", "East of Lima"])
+    with ScriptedServer(lambda body: json.dumps({"answer": NOT_ANSWERABLE})) as server:
+        endpoint = {"model": "a-judge", "base_url": server.url, "prompt_price": 2.0, "completion_price": 8.0}
+        verify = {
+            "judge": {"endpoint": endpoint, "checks": list(checks)},
+            "require": ["quotes_found", "anchor_unique"],  # what the judge finds rejects nothing
+        }
+        wanted = plan(pdfs, tmp_path / "set", verify=verify)
+        estimate = estimate_build(wanted)
+        assert not server.requests
+        build_dataset(wanted)
+    sizes = [Image.open(io.BytesIO(image)).size for body in server.requests for image in images(body)]
+    bill = estimate.models["a-judge"]
+    assert bill["calls"] == Amount(len(server.requests))
+    assert bill["prompt tokens"] == Amount(
+        JUDGE_INSTRUCTION_TOKENS * len(server.requests) + sum(page_tokens(*size) for size in sizes)
+    )
+    assert bill["USD"].value == pytest.approx(
+        (2 * bill["prompt tokens"].value + 8 * bill["written tokens"].value) / 1e6
+    )
+    assert sizes
+    assert len(server.requests) > estimate.amounts["questions"].value
+
+
+def test_the_judge_of_a_scan_that_nobody_has_read_is_not_known(tmp_path):
+    folder = tmp_path / "pdfs"
+    folder.mkdir()
+    scan(folder / "scan.pdf", read_pdf(report(tmp_path / "born.pdf", chapters=3), dpi=36).pages)
+    model = {"model": "a-reader", "base_url": "http://localhost:1/v1"}
+    judge = {"endpoint": {**model, "model": "a-judge"}}
+    pool = {"min_pages": 1, "near_duplicates": None, "scanned": "keep", "languages": ["en"]}
+    estimate = estimate_build(plan(folder, tmp_path / "set", pool=pool, scans=model, verify={"judge": judge}))
+    assert set(estimate.models) == {"a-reader"}
+    assert "questions" not in estimate.amounts
 
 
 def scan(path, pages):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mmprolong_hf.synthesis.endpoint import Budget, BudgetSpent
-from mmprolong_hf.synthesis.endpoint.budget import Charge
+from mmprolong_hf.synthesis.endpoint.ledger import Charge
 
 
 @pytest.fixture

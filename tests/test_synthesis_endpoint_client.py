@@ -22,7 +22,7 @@ from mmprolong_hf.synthesis.endpoint import (
     Request,
     RequestFailed,
 )
-from mmprolong_hf.synthesis.endpoint.client import MAX_BODY_BYTES
+from mmprolong_hf.synthesis.endpoint.http_answer import MAX_BODY_BYTES
 
 NEGATIVE = {"prompt_tokens": -9, "completion_tokens": 1}
 

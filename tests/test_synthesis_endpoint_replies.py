@@ -1,11 +1,8 @@
 """Replies on disk, written by several processes."""
 
 import pickle
-import sqlite3
 import subprocess
 import sys
-import threading
-import time
 
 import pytest
 
@@ -119,20 +116,6 @@ for i in range(100):
     kept = replies.put(f"shared-{i}", Completion(name, "stop", 1, 1, 0.0), model="m")
     print(kept.text, flush=True)
 """
-
-
-def test_a_new_file_that_another_process_is_writing_is_waited_for(tmp_path):
-    path = tmp_path / "replies.sqlite"
-    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    other.execute("CREATE TABLE t (x)")
-    other.execute("BEGIN IMMEDIATE")
-    started = time.monotonic()
-    timer = threading.Timer(0.2, other.rollback)
-    timer.start()
-    ReplyCache(path).close()
-    assert time.monotonic() - started >= 0.2
-    timer.join()
-    other.close()
 
 
 def test_processes_write_one_file_at_once(tmp_path, environment):

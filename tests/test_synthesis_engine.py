@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mmprolong_hf.synthesis.engine import EngineOptions, Stage, write_whole
+from mmprolong_hf.synthesis.engine import Stage, write_whole
+from mmprolong_hf.synthesis.executors import EngineOptions
 
 ITEMS = [{"name": f"document {k}"} for k in range(25)]
 
@@ -78,7 +79,8 @@ import json, sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from test_synthesis_engine import ITEMS, process
-from mmprolong_hf.synthesis.engine import EngineOptions, Stage
+from mmprolong_hf.synthesis.engine import Stage
+from mmprolong_hf.synthesis.executors import EngineOptions
 Stage(Path(sys.argv[1]), process, {"seconds": 0.02}).run(ITEMS, EngineOptions(documents_per_shard=7), label="killed")
 """
 
@@ -106,78 +108,6 @@ def test_kill_at_any_moment_costs_at_most_one_item(tmp_path):
     assert Stage(killed, process, {}).outcomes() == Stage(whole, process, {}).outcomes()
     again = worked(killed)
     assert len(again) - len(set(again)) <= kills
-
-
-ON_RAY = """
-import sys
-sys.path.insert(0, sys.argv[2])
-import ray
-from pathlib import Path
-from test_synthesis_engine import ITEMS, process
-from mmprolong_hf.synthesis.engine import EngineOptions, Stage
-ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-options = EngineOptions("ray", documents_per_shard=9, options={"mem_per_cpu_gb": 0.1})
-Stage(Path(sys.argv[1]) / "ray", process, {}).run(ITEMS, options, label="ray")
-Stage(Path(sys.argv[1]) / "failing", process, {"fail_on": "document 3"}).run(ITEMS, options, label="ray")
-"""
-
-
-def test_ray_gives_the_same_and_failed_shards_raise(tmp_path, environment):
-    here = str(Path(__file__).parent)
-    done = subprocess.run(
-        [sys.executable, "-c", ON_RAY, str(tmp_path), here],
-        capture_output=True, text=True, timeout=200, env=environment | {"PYTHONPATH": here},
-    )  # fmt: skip
-    assert "RuntimeError: ray: 1 of 3 shards are not done, the first is 0" in done.stderr
-    local = Stage(tmp_path / "local", process, {}).run(ITEMS, EngineOptions(), label="local")
-    assert Stage(tmp_path / "ray", process, {}).outcomes() == local
-
-
-SBATCH = """#!{python}
-import os, re, subprocess, sys
-script = sys.argv[-1]
-text = open(script).read()
-tasks = re.search(r"--array=0-([0-9]+)", text)
-for task in range(int(tasks[1]) + 1 if tasks else 0):
-    subprocess.Popen(["bash", "-c", text], env=os.environ | {{"SLURM_ARRAY_TASK_ID": str(task), "SLURM_NODELIST": "localhost"}},
-                     stdout=open("{log}", "a"), stderr=subprocess.STDOUT)
-print("Submitted batch job 7")
-"""
-
-
-def test_slurm_runs_the_script_that_datatrove_writes(tmp_path, monkeypatch):
-    """With commands of Slurm's names that run the array's tasks on this machine: a cluster itself is not tested."""
-    commands = tmp_path / "bin"
-    commands.mkdir()
-    here = Path(__file__).parent
-    for name, text in {
-        "sbatch": SBATCH.format(python=sys.executable, log=tmp_path / "log.txt"),
-        "squeue": f"#!/bin/sh\necho look >> {tmp_path}/looks\n[ $(wc -l < {tmp_path}/looks) -gt 150 ] || echo RUNNING\n",
-        "scontrol": "#!/bin/sh\necho localhost\n",
-    }.items():
-        (commands / name).write_text(text)
-        (commands / name).chmod(0o755)
-    path = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
-    monkeypatch.setenv("PATH", path)
-    monkeypatch.setenv("PYTHONPATH", str(here))
-    monkeypatch.setattr("mmprolong_hf.synthesis.engine.SLURM_PAUSE", 0.2)
-    options = {"time": "00:10:00", "partition": "cpu", "with_srun": False}
-    engine = EngineOptions("slurm", workers=2, documents_per_shard=9, options=options)
-    outcomes = Stage(tmp_path / "slurm", process, {}).run(ITEMS, engine, label="slurm")
-    assert outcomes == Stage(tmp_path / "local", process, {}).run(ITEMS, EngineOptions(), label="local")
-    (commands / "squeue").write_text("#!/bin/sh\nexit 1\n")  # the job is gone, and one of its tasks failed
-    failing = Stage(tmp_path / "failing", process, {"fail_on": "document 3", "seconds": 0.5})
-    with pytest.raises(RuntimeError, match="shards are not done"):
-        failing.run(ITEMS, engine, label="slurm")
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [({"kind": "spark"}, "engine kind is 'spark'"), ({"workers": 0}, "workers is 0"), ({"documents_per_shard": 0}, "documents_per_shard is 0")],
-)  # fmt: skip
-def test_bad_options(options, message):
-    with pytest.raises(ValueError, match=message):
-        EngineOptions(**options)
 
 
 def test_a_file_is_whole_or_not_there(tmp_path):

@@ -7,6 +7,7 @@ from mmprolong_hf.synthesis.plan import BuildPlan, fingerprint, folder_plan, loa
 from mmprolong_hf.synthesis.pool.options import PoolOptions
 from mmprolong_hf.synthesis.yaml_options import read_options
 
+JOBS = {"kind": "jobs", "options": {"bucket": "user/pdfs", "mount_path": "/data", "dependencies": ["mmprolong_hf"]}}
 MODEL = {"model": "a-model", "base_url": "http://localhost:1/v1"}
 
 
@@ -92,6 +93,7 @@ def test_a_variant_says_only_what_it_changes(tmp_path):
         ({"pool": {"scanned": "keep"}}, "pool.scanned is 'keep' and scans missing"),
         ({"scans": MODEL}, "pool.scanned is 'reject' and scans given"),
         ({"max_usd": 3.0, "teacher": MODEL, "engine": {"kind": "ray"}}, "machines cannot share a budget"),
+        ({"teacher": MODEL, "engine": JOBS}, "locks on a bucket do not reach other Jobs"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named(tmp_path, values, message):

@@ -10,7 +10,8 @@ from datasets import Dataset, Features, Image, List, Value
 from PIL import Image as PILImage
 
 from mmprolong_hf.encoding import image_limits
-from mmprolong_hf.samples import list_samples, sample_lengths, samples_dataset
+from mmprolong_hf.sample_encoder import samples_dataset
+from mmprolong_hf.samples import list_samples
 from mmprolong_hf.synthesis.rejected import RejectedDocument
 from mmprolong_hf.synthesis.sample_lengths import SampleLengths
 from mmprolong_hf.synthesis.schema import DOCUMENT_FEATURES
@@ -134,7 +135,7 @@ def test_training_takes_the_rows_and_counts_them_alike(tmp_path):
     assert rejections == []
     expected = [lengths(d["page_sizes"], q["question"], q["answer"]) for d in taken for q in d["questions"]]
     dataset = samples_dataset(samples, documents, processor)
-    assert sample_lengths(dataset) == expected
+    assert samples["length"][:] == expected
     assert sum(tokens for _, tokens in found) == sum(expected)
     assert [len(dataset[k]["sample"]["input_ids"]) for k in range(len(expected))] == expected
 

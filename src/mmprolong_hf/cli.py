@@ -1,9 +1,12 @@
 """`mmprolong`: one command per intention. Heavy libraries are imported when a command that needs them runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from mmprolong_hf.synthesis.plan import BuildPlan
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -48,10 +51,7 @@ def build(
     that was stopped goes on when the same command is given again.
     """
     from mmprolong_hf.synthesis.cost import estimate_build
-    from mmprolong_hf.synthesis.endpoint import BudgetSpent, EndpointRefused, Pending
-    from mmprolong_hf.synthesis.pipeline import build_dataset
     from mmprolong_hf.synthesis.plan import folder_plan, load_plan, parse_changes
-    from mmprolong_hf.synthesis.stages import Unanswered
     from mmprolong_hf.synthesis.status import import_results, show_status
 
     changes = parse_changes(change or [])
@@ -71,6 +71,15 @@ def build(
         if batch_export is None:  # going on would send what is still in the batch a second time
             typer.echo("Imported. --batch_export NEW_FOLDER exports what is left; the command without both sends it.")
             return
+    _build(plan, batch_export)
+
+
+def _build(plan: "BuildPlan", batch_export: Path | None) -> None:
+    """Build until the end, or until the models' part stops; both are told."""
+    from mmprolong_hf.synthesis.build_with_models import Unanswered
+    from mmprolong_hf.synthesis.endpoint import BudgetSpent, EndpointRefused, Pending
+    from mmprolong_hf.synthesis.pipeline import build_dataset
+
     try:
         typer.echo(str(build_dataset(plan, export=batch_export)))
     except (BudgetSpent, EndpointRefused, Unanswered) as error:

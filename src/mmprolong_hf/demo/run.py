@@ -14,8 +14,9 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset, load_dataset
 
-from mmprolong_hf.demo.documents import CARD_TITLES, write_cards, write_reports
+from mmprolong_hf.demo.card_documents import CARD_TITLES, write_cards
 from mmprolong_hf.demo.model import make_tiny_model
+from mmprolong_hf.demo.reports import write_reports
 from mmprolong_hf.encoding import load_processor
 from mmprolong_hf.evaluation.drawing import Needle
 from mmprolong_hf.evaluation.generate import load_model

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .achieved import HISTOGRAM_STEP
 from .mixture import DEPTHS, MixtureOptions
-from .selection import HISTOGRAM_STEP, Selection
+from .selection import Selection
 
 COLORS = {
     "extract-single": "#1f77b4",

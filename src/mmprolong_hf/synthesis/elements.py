@@ -41,8 +41,7 @@ class Page:
 
     Args:
         number (`int`): 1-based.
-        width (`int`): Pixels of the image.
-        height (`int`): Pixels of the image.
+        width, height (`int`): Pixels of the image.
         points (`tuple[float, float]`): Width and height in points, as rotated.
         image (`bytes`): The page as JPEG.
         lines (`tuple[Line]`): Printed lines in the order of the file.
@@ -114,10 +113,9 @@ class Section:
 @dataclass(frozen=True)
 class Stray:
     """
-    A line that looks like a heading and is not known as a section.
+    A line that looks like a heading and is not known as a section, so its title is not unique any more.
 
-    Its title is not unique any more; and where a `serious` one stands, as large as a section's heading, nothing may be
-    counted.
+    Where a `serious` one stands, as large as a section's heading, nothing may be counted.
     """
 
     text: str
@@ -194,9 +192,7 @@ class Paragraph:
     lines: tuple[Line, ...]
 
 
-ELEMENT_KINDS = (
-    "title", "section", "paragraph", "list", "table", "figure", "caption", "header", "footer",
-)  # fmt: skip
+ELEMENT_KINDS = ("title", "section", "paragraph", "list", "table", "figure", "caption", "header", "footer")
 
 
 @dataclass(frozen=True)

@@ -1,89 +1,27 @@
 """
 Runs a stage over many documents on datatrove's executors, so that it survives being killed at any moment.
 
-datatrove shards the work and knows local processes, Ray and Slurm. What it leaves open is closed here: items and shards are
-frozen on disk before the first one starts, every item leaves one outcome that is written whole or not at all, an executor
-that returns with shards undone is an error, and the outcomes are counted against the items at the end.
+datatrove runs shards somewhere (`executors`). What it leaves open is closed here: items and shards are frozen on disk before
+the first one starts, every item leaves one outcome that is written whole or not at all, an executor that returns with shards
+undone is an error, and the outcomes are counted against the items at the end.
 """
 
 import hashlib
 import json
 import os
-import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from datatrove.executor.base import PipelineExecutor
-from datatrove.executor.local import LocalPipelineExecutor
-from datatrove.executor.ray import RayPipelineExecutor
-from datatrove.executor.slurm import SlurmPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
-from loguru import logger
 from tqdm.auto import tqdm
 
-KINDS = ("local", "ray", "slurm")
-LOCAL_SHARD = 1024  # local workers share a shard, so a large one leaves none of them idle at its end
-REMOTE_SHARD = 64
-SHARDS_PER_WORKER = 4
-SLURM_PAUSE = 10.0  # seconds between looks at a job
+from .executors import EngineOptions, run_shards
 
 # A stage's work on one shard: its items that are left as (index, item), the folder for the shard's own files, settings, how many
 # processes it may use, and whom to tell (index, outcome). Files that an outcome stands for are written before it is told.
 Process = Callable[[list[tuple[int, dict]], Path, object, int, Callable[[int, dict], None]], None]
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """
-    Where a build runs.
-
-    Args:
-        kind (`str`, *optional*, defaults to `"local"`): `"local"` processes, `"ray"` (the cluster of `RAY_ADDRESS`, or this machine)
-            or `"slurm"`. All nodes must see the PDFs and the work folder.
-        workers (`int`, *optional*, defaults to `2`): Documents read at a time.
-        documents_per_shard (`int`, *optional*): Found from the number of documents and workers if not given.
-        options (`dict`, *optional*): Passed on to datatrove's executor, e.g. `partition` and `time` of Slurm.
-
-    Raises:
-        ValueError: for an unknown kind or a number below 1.
-
-    Example:
-
-    ```python
-    >>> EngineOptions("ray", workers=8).num_shards(1000), EngineOptions(workers=8).num_shards(1000)
-    (33, 1)
-    >>> EngineOptions("spark")
-    Traceback (most recent call last):
-    ...
-    ValueError: engine kind is 'spark', expected one of local, ray, slurm
-
-    ```
-    """
-
-    kind: str = "local"
-    workers: int = 2
-    documents_per_shard: int | None = None
-    options: dict = field(default_factory=dict)
-
-    def __post_init__(self):
-        if self.kind not in KINDS:
-            raise ValueError(f"engine kind is {self.kind!r}, expected one of {', '.join(KINDS)}")
-        for name in ("workers", "documents_per_shard"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"{name} is {value}, expected at least 1")
-
-    def num_shards(self, num_items: int) -> int:
-        """In how many shards so many items are worked on."""
-        size = self.documents_per_shard
-        if size is None and self.kind == "local":
-            size = LOCAL_SHARD
-        elif size is None:
-            size = min(REMOTE_SHARD, max(1, num_items // (self.workers * SHARDS_PER_WORKER)))
-        return max(1, -(-num_items // size))
 
 
 class Stage:
@@ -105,7 +43,8 @@ class Stage:
         Work on every item that has no outcome yet.
 
         Args:
-            items (`list[dict]`): JSON-able. Frozen at the first run; later runs must bring the same ones.
+            items (`list[dict]`): JSON-able; `"path"`, if there is one, is a file that workers read. Frozen at the first run; later
+                runs must bring the same ones.
             options (`EngineOptions`): Where. The shards stay as they were at the first run.
             label (`str`): Of the progress bar.
             unit (`str`, *optional*, defaults to `"PDF"`): What an item is.
@@ -114,20 +53,17 @@ class Stage:
             `list[dict]`: The outcome of each item, in the order of the items.
 
         Raises:
-            ValueError: if the folder was started with other items.
+            ValueError: if the folder was started with other items, or Hugging Face Jobs cannot be started or would not see it.
             RuntimeError: if shards were left undone, or outcomes do not match the items.
         """
+        folder = self.folder.resolve()
+        if options.kind == "jobs":
+            options.jobs().check([folder, *(Path(item["path"]) for item in items if "path" in item)])
         num_shards = self._freeze(items, options)
-        logger.disable("datatrove")  # its log would run through the bar; failures are outcomes here, not log lines
-        try:
-            executor = self._executor(num_shards, options)
-            with self._progress(len(items), label, unit):
-                executor.run()
-                if options.kind == "slurm":
-                    _wait_for_slurm(executor)
-        finally:
-            logger.enable("datatrove")
-        if undone := executor.get_incomplete_ranks():  # datatrove's Ray executor returns normally when ranks failed
+        step = _Shard(str(folder), self.process, self.settings, options.num_proc)
+        with self._progress(len(items), label, unit):
+            undone = run_shards(step, num_shards, folder / "datatrove", options)
+        if undone:
             raise RuntimeError(
                 f"{label}: {len(undone)} of {num_shards} shards are not done, the first is {undone[0]}; its log is in "
                 f"{self.folder / 'datatrove' / 'logs'}. Run the build again: finished documents are kept"
@@ -202,20 +138,6 @@ class Stage:
     def _frozen(self) -> dict:
         return json.loads((self.folder / "stage.json").read_text(encoding="utf-8"))
 
-    def _executor(self, num_shards: int, options: EngineOptions) -> PipelineExecutor:
-        num_proc = options.workers if options.kind == "local" else 1
-        pipeline = [_Shard(str(self.folder), self.process, self.settings, num_proc)]
-        common = {"tasks": num_shards, "logging_dir": str(self.folder / "datatrove"), **options.options}
-        if options.kind == "local":
-            return _InThisProcess(pipeline, workers=1, **common)
-        if options.kind == "ray":
-            import ray
-
-            if not ray.is_initialized():
-                ray.init(log_to_driver=False)
-            return RayPipelineExecutor(pipeline, workers=options.workers, **common)
-        return SlurmPipelineExecutor(pipeline, workers=options.workers, **common)
-
     @contextmanager
     def _progress(self, total: int, label: str, unit: str) -> Iterator[None]:
         """A bar that counts outcomes on disk: it sees the work of other machines too."""
@@ -236,19 +158,6 @@ class Stage:
                 stop.set()
                 watcher.join()
                 bar.update(self.progress()[0] - bar.n)
-
-
-class _InThisProcess(LocalPipelineExecutor):
-    """
-    The local executor without its pool: a shard has worker processes of its own.
-
-    Its `run` starts a manager process by fork even for one worker (0.10), which outlives a killed build with all its open files.
-    """
-
-    def run(self) -> None:
-        self.save_executor_as_json()
-        for rank in self.get_incomplete_ranks():
-            self._run_for_rank(rank)
 
 
 class _Shard(PipelineStep):
@@ -296,12 +205,3 @@ def write_whole(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-
-
-def _wait_for_slurm(executor: SlurmPipelineExecutor) -> None:
-    """Until all shards are done, or Slurm knows the job no more; datatrove itself returns as soon as it has submitted."""
-    while executor.get_incomplete_ranks():
-        queued = subprocess.run(["squeue", "-h", "-j", str(executor.job_id)], capture_output=True, text=True)
-        if not queued.stdout.strip():
-            return
-        time.sleep(SLURM_PAUSE)

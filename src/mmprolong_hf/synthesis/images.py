@@ -1,11 +1,13 @@
-"""Page images: how large they are, and how they are encoded."""
+"""Page images: how large they are, what stands where on them, and how they are encoded."""
 
 import io
 import math
+from collections.abc import Callable, Sequence
 
 from PIL import Image
 
 from ..lengths import MAX_ASPECT_RATIO
+from .elements import Box
 from .rejected import RejectedDocument
 
 POINTS_PER_INCH = 72
@@ -74,6 +76,43 @@ def image_size(points: tuple[float, float], *, dpi: int, max_pixels: int, number
             f"{MAX_SIDE} on a side and {MAX_ASPECT_RATIO}:1",
         )
     return width, height
+
+
+def placer(points: tuple[float, float], rotation: Sequence[float] | None = None) -> Callable[[tuple], Box]:
+    """
+    From MuPDF's boxes, which are those of the unrotated page in points, to fractions of the image, which is rotated.
+
+    Args:
+        points (`tuple[float, float]`): Width and height of the page in points, as rotated.
+        rotation (`Sequence[float]`, *optional*): The six numbers of the page's rotation matrix, if it is rotated.
+
+    Example:
+
+    ```python
+    >>> placer((600.0, 800.0))((60.0, 80.0, 300.0, 900.0))  # what reaches over the edge is cut there
+    (0.1, 0.1, 0.5, 1.0)
+    >>> placer((800.0, 600.0), (0, 1, -1, 0, 800, 0))((60.0, 80.0, 300.0, 160.0))  # a page of 600 x 800 turned clockwise
+    (0.8, 0.1, 0.9, 0.5)
+
+    ```
+    """
+    width, height = points
+
+    def place(box) -> Box:
+        x0, y0, x1, y1 = box
+        if rotation:
+            a, b, c, d, e, f = rotation
+            x0, y0, x1, y1 = a * x0 + c * y0 + e, b * x0 + d * y0 + f, a * x1 + c * y1 + e, b * x1 + d * y1 + f
+            x0, x1 = (x1, x0) if x1 < x0 else (x0, x1)
+            y0, y1 = (y1, y0) if y1 < y0 else (y0, y1)
+        return _inside(x0 / width), _inside(y0 / height), _inside(x1 / width), _inside(y1 / height)
+
+    return place
+
+
+def _inside(part: float) -> float:
+    part = round(part, 5)
+    return 0.0 if part < 0.0 else 1.0 if part > 1.0 else part
 
 
 def encode_image(image: Image.Image, image_format: str) -> bytes:

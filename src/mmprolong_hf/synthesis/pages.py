@@ -7,7 +7,6 @@ thread-safe; call this from processes, never from threads.
 
 import gc
 import re
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,8 @@ import pymupdf
 from PIL import Image
 from pymupdf import mupdf
 
-from .elements import Box, Grid, OutlineEntry, Page, Source, Word, union
-from .images import POINTS_PER_INCH, encode_image, image_size, to_pixels
+from .elements import Grid, OutlineEntry, Page, Source, Word, union
+from .images import POINTS_PER_INCH, encode_image, image_size, placer, to_pixels
 from .lines import read_lines
 from .rejected import RejectedDocument
 from .ruling import read_cells, ruled_cells
@@ -198,7 +197,7 @@ def _read_page(page, displaylist, points: tuple[float, float], size: tuple[int, 
         text = page.get_textpage(flags=_TEXT_FLAGS)
     else:
         text = pymupdf.TextPage(displaylist.get_textpage(flags=_TEXT_FLAGS))
-    place = _placer(points, page.rotation_matrix if rotation else None)
+    place = placer(points, page.rotation_matrix if rotation else None)
     lines = read_lines(text.extractDICT()["blocks"], place)
     words = ()
     if any(_TABLE_HINT.match(line.text) for line in lines):
@@ -217,27 +216,6 @@ def _read_page(page, displaylist, points: tuple[float, float], size: tuple[int, 
         figures=tuple(place(box) for box in figures),
         rules=tuple(place(box) for box in horizontal if box[2] - box[0] > 20),
     )
-
-
-def _placer(points: tuple[float, float], rotation: pymupdf.Matrix | None) -> Callable[[tuple], Box]:
-    """From MuPDF's boxes, which are those of the unrotated page, to fractions of the image, which is rotated."""
-    width, height = points
-
-    def place(box) -> Box:
-        x0, y0, x1, y1 = box
-        if rotation:
-            a, b, c, d, e, f = rotation
-            x0, y0, x1, y1 = a * x0 + c * y0 + e, b * x0 + d * y0 + f, a * x1 + c * y1 + e, b * x1 + d * y1 + f
-            x0, x1 = (x1, x0) if x1 < x0 else (x0, x1)
-            y0, y1 = (y1, y0) if y1 < y0 else (y0, y1)
-        return _inside(x0 / width), _inside(y0 / height), _inside(x1 / width), _inside(y1 / height)
-
-    return place
-
-
-def _inside(part: float) -> float:
-    part = round(part, 5)
-    return 0.0 if part < 0.0 else 1.0 if part > 1.0 else part
 
 
 def _drawings(displaylist, derotation: tuple) -> tuple[list[tuple], list[tuple], list[tuple]]:

@@ -1,35 +1,28 @@
 """A plan in, a dataset folder out, through stages that can be killed and run again."""
 
-import fcntl
 import json
-import os
 import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from .endpoint.budget import read_bills
+from .endpoint import read_bills
 from .engine import Stage
-from .output import CONFIGS, ROW
+from .output import ROW
+from .output_folder import REPORT, check_output, one_build, partial_folder, replace_earlier
 from .plan import BuildPlan, fingerprint
 from .pool.benchmark_input import benchmark_files, read_questions
 from .pool.contamination import Benchmark
 from .pool.options import PoolOptions
 from .pool.select import Rejection, select, summarise
-from .publish import CHART, BuiltDocument, publish
+from .publish import BuiltDocument, publish
 from .report import BuildReport
 from .sources import find_pdfs
 from .stages import BuildSettings, ScanSettings, build_shard, scan_shard
-
-REPORT = "build_report.json"
-# all that a build leaves, and so all that a rebuild may replace
-FILES = {"README.md", REPORT, CHART}
-PARTS = set(CONFIGS)
 
 
 def build_dataset(plan: BuildPlan, *, export: str | Path | None = None) -> BuildReport:
@@ -55,22 +48,22 @@ def build_dataset(plan: BuildPlan, *, export: str | Path | None = None) -> Build
         Pending: requests were exported; import their replies and call again.
     """
     started = time.perf_counter()
-    output = _check_output(Path(plan.pdfs), Path(plan.output))
+    output = check_output(Path(plan.pdfs), Path(plan.output))
     items = _identified(find_pdfs(plan.pdfs))
     report = BuildReport(output.name, plan=_plain(plan))
-    with _lock(plan.work_folder):
+    with one_build(plan.work_folder):
         kept, rejected, benchmark = _select(plan, items)
         report.pool = summarise(kept, rejected, benchmark)
         report.rejected = {r.source: (r.reason, r.detail) for r in rejected}
         documents = _build(plan, items, kept, export, report) if kept else []
         report.rejected = dict(sorted(report.rejected.items()))
         if documents:
-            partial = _partial_folder(output)
+            partial = partial_folder(output)
             publish(documents, partial, plan, benchmark, report)
             report.models = read_bills(plan.replies_file) if plan.endpoints else {}
             report.seconds = round(time.perf_counter() - started, 3)
             (partial / REPORT).write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
-            _replace(output, partial)
+            replace_earlier(output, partial)
         if plan.work is None:
             shutil.rmtree(plan.work_folder)
     if not documents:
@@ -195,62 +188,6 @@ def _build(plan: BuildPlan, items: list[dict], kept: list[dict], export, report:
 def _file(stage: Stage, index: int, ending: str) -> Path:
     stem = stage.part(index)
     return stem.with_name(stem.name + ending)
-
-
-def _check_output(pdfs: Path, output: Path) -> Path:
-    output, pdfs = output.resolve(), pdfs.resolve()
-    if output == pdfs or output in pdfs.parents:
-        raise ValueError(f"{output} holds the PDFs themselves ({pdfs}); name an output folder apart from them")
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"{output} is a file, expected a folder to write")
-    earlier = _earlier(output)
-    if earlier.exists() and not output.exists():  # killed between two names
-        earlier.rename(output)
-    found = [p.relative_to(output).as_posix() for p in output.rglob("*") if not p.is_dir()] if output.exists() else []
-    foreign = sorted(name for name in found if name not in FILES and name.split("/")[0] not in PARTS | {REPORT})
-    foreign += sorted(name for name in found if name.split("/")[0] in PARTS and not name.endswith(".parquet"))
-    if found and (foreign or REPORT not in found):
-        raise ValueError(
-            f"{output} holds something that is not of an earlier build ({', '.join(foreign[:3])}); name a new or empty folder"
-        )
-    return output
-
-
-def _partial_folder(output: Path) -> Path:
-    """An empty folder for the new build beside its place; what killed processes left of theirs is removed."""
-    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
-    for path in output.parent.glob(f".{output.name}.*.partial"):
-        if path == partial or not Path("/proc", path.name.split(".")[-2]).exists():
-            shutil.rmtree(path)
-    partial.mkdir(parents=True)
-    return partial
-
-
-def _earlier(output: Path) -> Path:
-    return output.with_name(f".{output.name}.earlier")
-
-
-def _replace(output: Path, complete: Path) -> None:
-    """The earlier build is removed when the new one is in its place, and not before."""
-    shutil.rmtree(_earlier(output), ignore_errors=True)
-    if output.exists():
-        output.rename(_earlier(output))
-    complete.rename(output)
-    shutil.rmtree(_earlier(output), ignore_errors=True)
-
-
-@contextmanager
-def _lock(work: Path) -> Iterator[None]:
-    """One build at a time in a work folder; the lock goes with the process, however that ends."""
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("w") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not flock: a forked child would keep that
-        except BlockingIOError as error:
-            raise ValueError(
-                f"another build is at work in {work}; wait for it, or name another work folder"
-            ) from error
-        yield
 
 
 def _plain(plan: BuildPlan) -> dict:

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from .endpoint import EndpointOptions
-from .engine import EngineOptions
+from .executors import EngineOptions
 from .mixture import MixtureOptions
 from .options import PageOptions, QuestionOptions
 from .pool.options import PoolOptions
@@ -94,6 +94,11 @@ class BuildPlan:
             raise ValueError(
                 f"max_usd is {self.max_usd} and engine kind {self.engine.kind!r}: machines cannot share a budget; use 'local', whose "
                 "processes only wait for the models"
+            )
+        if self.endpoints and self.engine.kind == "jobs":
+            raise ValueError(
+                "engine kind is 'jobs' and a model is asked: replies are kept in a database, and locks on a bucket do not reach other "
+                "Jobs; use 'local', whose processes only wait for the models, or ask none"
             )
         if taken := [name for name in EXECUTOR_OPTIONS if name in self.engine.options]:
             raise ValueError(

@@ -140,12 +140,7 @@ def pose(
     ```
     """
     evidence = tuple(evidence)
-    if isinstance(answer, int):
-        parts, found_format = (str(answer),), "Integer"
-    elif isinstance(answer, str):
-        parts, found_format = (answer,), "String"
-    else:
-        parts, found_format = tuple(answer), "List"
+    parts, found_format = _parts(answer)
     text = LIST_SEPARATOR.join(parts)
     template = load_templates()["kinds"][kind]
     wording = choose(template["wordings"], seed, kind, text, *slots.values())
@@ -165,6 +160,15 @@ def pose(
         teacher=TEACHER,
     )
     return Candidate(question, evidence, parts, tuple(absent))
+
+
+def _parts(answer: str | int | Iterable[str]) -> tuple[tuple[str, ...], str]:
+    """The parts of an answer, and the format that its type stands for."""
+    if isinstance(answer, int):
+        return (str(answer),), "Integer"
+    if isinstance(answer, str):
+        return (answer,), "String"
+    return tuple(answer), "List"
 
 
 def _capitalise(text: str) -> str:

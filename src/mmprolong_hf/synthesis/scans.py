@@ -8,6 +8,7 @@ stays `"unchecked"`.
 
 import dataclasses
 from collections.abc import Mapping
+from itertools import pairwise
 from string import Template
 
 from .elements import ELEMENT_KINDS, Box, Element, Grid, Line, OutlineEntry, Page, Source
@@ -233,9 +234,8 @@ def _with_text(page: Page, pieces: list[Piece]) -> Page:
         boxes = _cut(element.box, len(piece.lines), 1)
         lines += [Line(text, row[0], size, bold, font, block) for text, row in zip(piece.lines, boxes)]
         if element.cells:
-            grids.append(
-                Grid(element.box, element.cells, _cut(element.box, len(element.cells), len(element.cells[0])))
-            )
+            boxes = _cut(element.box, len(element.cells), len(element.cells[0]))
+            grids.append(Grid(element.box, element.cells, boxes))
     figures = tuple(piece.element.box for piece in pieces if piece.element.kind == "figure")
     return dataclasses.replace(page, lines=tuple(lines), grids=tuple(grids), figures=figures)
 
@@ -243,10 +243,6 @@ def _with_text(page: Page, pieces: list[Piece]) -> Page:
 def _cut(box: Box, num_rows: int, num_columns: int) -> tuple[tuple[Box, ...], ...]:
     """Where lines and cells stand inside of a box is not said: they share it evenly."""
     x0, y0, x1, y1 = box
-    width, height = (x1 - x0) / num_columns, (y1 - y0) / max(1, num_rows)
-    return tuple(
-        tuple(
-            (x0 + width * c, y0 + height * r, x0 + width * (c + 1), y0 + height * (r + 1)) for c in range(num_columns)
-        )
-        for r in range(num_rows)
-    )
+    xs = [x0 + (x1 - x0) / num_columns * c for c in range(num_columns + 1)]
+    ys = [y0 + (y1 - y0) / max(1, num_rows) * r for r in range(num_rows + 1)]
+    return tuple(tuple((left, top, right, bottom) for left, right in pairwise(xs)) for top, bottom in pairwise(ys))

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .achieved import describe_selection
 from .allocation import Allocation
-from .mixture import DEPTHS, MixtureOptions, draw_number, draw_order
+from .mixture import MixtureOptions, draw_number, draw_order
 from .questions import ABSENT, choose
+from .weights import Cell, weigh_cells
 
 COLUMNS = ("document", "question", "task", "template", "depth", "tokens", "pages")
-HISTOGRAM_STEP = 8 * 1024  # tokens
-FITTING_ROUNDS = 200
-
-Cell = tuple[int, str, bool]  # (range of lengths, task, whether it is not answerable)
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def select_samples(table: Mapping[str, Sequence], options: MixtureOptions, seed:
             reasons[left] = "document_full" if full else "unanswerable_share" if unanswerable else ended
     indices = np.flatnonzero(reasons == "")
     assert len(indices) == allocation.num_samples, "a sample was left out without a reason"
-    return Selection(indices, tuple(reasons.tolist()), _achieved(table, indices, options))
+    return Selection(indices, tuple(reasons.tolist()), describe_selection(table, indices, options))
 
 
 def _unfit(table: Mapping[str, Sequence], options: MixtureOptions, ranges: tuple) -> np.ndarray:
@@ -139,53 +137,6 @@ def _queues(
     return documents
 
 
-def _weigh(
-    allocation: Allocation, cells: list[Cell], options: MixtureOptions, ranges: tuple
-) -> tuple[dict[Cell, float], float]:
-    """The weight of each cell, and where lengths are asked for without a budget, how much there can be of all cells."""
-    absent = {task for _, task, unanswerable in cells if unanswerable}
-    few = options.unanswerable_share
-    columns = {(task, False): share * (1 - few * (task in absent)) for task, share in options.shares.items()}
-    columns |= {(task, True): options.shares[task] * few for task in sorted(absent)}
-    if not options.lengths:
-        return {cell: columns[cell[1:]] for cell in cells if columns[cell[1:]]}, np.inf
-    places = {key: place for place, key in enumerate(columns)}
-    supply, counts, sizes, whole = np.zeros((len(ranges), len(columns))), *np.zeros((3, len(ranges)))
-    for queues in allocation.documents:
-        answerable = Counter()
-        for (part, *key), rows in queues.items():
-            supply[part, places[tuple(key)]] += min(options.questions_per_document, len(rows))
-            counts[part] += len(rows)
-            sizes[part] += sum(allocation.row_tokens[row] for row in rows)
-            answerable[part] += 0 if key[1] else len(rows)
-        for part, count in answerable.items():
-            whole[part] += min(options.questions_per_document, count)
-    shares = np.array([share for _, _, share, _ in ranges])
-    means = sizes / np.maximum(counts, 1)  # tokens of a sample
-    unit = means if options.share_unit == "tokens" else np.ones(len(ranges))
-    largest = min((whole * unit / shares)[whole > 0], default=0.0)
-    # How much the set will hold, in what shares are counted in: needed to see where the supply falls short of a share.
-    budget = options.long_budget
-    mean = (shares * (1 if options.share_unit == "tokens" else means)).sum()
-    size = largest if budget is None else budget / max(mean, 1.0)
-    fitted = _fit(shares, np.array(list(columns.values())), supply * unit[:, None] / max(size, 1e-9))
-    weights = {cell: float(fitted[cell[0], places[cell[1:]]]) for cell in cells}
-    return {cell: weight for cell, weight in weights.items() if weight}, largest if budget is None else np.inf
-
-
-def _fit(rows: np.ndarray, columns: np.ndarray, supply: np.ndarray) -> np.ndarray:
-    """
-    A matrix with these sums of rows and columns, as near to their product as the supply lets it be.
-
-    Iterative proportional fitting (Deming and Stephan, 1940), cut to the supply after every step.
-    """
-    fitted = np.minimum(np.outer(rows, columns), supply)
-    for _ in range(FITTING_ROUNDS):
-        fitted = np.minimum(fitted * (rows / np.maximum(fitted.sum(1), 1e-12))[:, None], supply)
-        fitted = np.minimum(fitted * (columns / np.maximum(fitted.sum(0), 1e-12)), supply)
-    return fitted
-
-
 def _fill(allocation: Allocation, options: MixtureOptions, ranges: tuple) -> tuple[str, set[Cell]]:
     """
     Sample after sample to the cell that is farthest below its weight (the rule of Webster).
@@ -195,7 +146,7 @@ def _fill(allocation: Allocation, options: MixtureOptions, ranges: tuple) -> tup
         `unanswerable_share`.
     """
     cells = sorted({cell for queues in allocation.documents for cell in queues}, key=lambda cell: cell[1:] + cell[:1])
-    weights, limit = _weigh(allocation, cells, options, ranges)
+    weights, limit = weigh_cells(allocation, cells, options, ranges)
     by_tokens = options.share_unit == "tokens"
     amounts = allocation.tokens if by_tokens else allocation.samples
     budget = np.inf if options.long_budget is None else options.long_budget
@@ -229,47 +180,4 @@ def _fill(allocation: Allocation, options: MixtureOptions, ranges: tuple) -> tup
             heapq.heappush(waiting, entry)
     return ended, {cell for cell in cells if cell[2] and cell not in weights} | {
         cell for entries in held_back.values() for _, _, cell in entries
-    }
-
-
-def _achieved(table: Mapping[str, Sequence], indices: np.ndarray, options: MixtureOptions) -> dict:
-    tokens, depths = (np.asarray(table[name], dtype=np.int64)[indices] for name in ("tokens", "depth"))
-    tasks = np.array([table["task"][row] for row in indices.tolist()], dtype=object)
-    members = {
-        "tasks": {task: (tasks == task, share) for task, share in options.shares.items()},
-        "lengths": {
-            name: ((tokens >= low) & (tokens < high), share) for low, high, share, name in options.length_ranges
-        },
-    }
-    amounts = tokens if options.share_unit == "tokens" else np.ones_like(tokens)
-    total, least = int(amounts.sum()), float(amounts.mean()) if len(amounts) else 1.0
-    groups = {
-        kind: {
-            name: {
-                "samples": int(inside.sum()),
-                "tokens": int(tokens[inside].sum()),
-                "share": round(int(amounts[inside].sum()) / max(total, 1), 6),
-                "wanted": share,
-            }
-            for name, (inside, share) in named.items()
-        }
-        for kind, named in members.items()
-    }
-    short = {
-        name: share * total - int(amounts[inside].sum())
-        for named in members.values()
-        for name, (inside, share) in named.items()
-    }
-    shortfall = {name: round(amount) for name, amount in short.items() if amount >= least}
-    if options.long_budget is not None and options.long_budget - tokens.sum() >= max(tokens, default=1):
-        shortfall["token_budget"] = int(options.long_budget - tokens.sum())
-    steps = Counter((tokens // HISTOGRAM_STEP * HISTOGRAM_STEP).tolist())
-    return {
-        "samples": len(indices),
-        "tokens": int(tokens.sum()),
-        "documents": len({table["document"][row] for row in indices.tolist()}),
-        **groups,
-        "depths": {task: np.bincount(depths[tasks == task], minlength=DEPTHS).tolist() for task in options.shares},
-        "histogram": dict(sorted(steps.items())),
-        "shortfall": shortfall,
     }

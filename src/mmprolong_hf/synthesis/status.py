@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from .endpoint import Budget, ReplyCache, import_batch
-from .endpoint.budget import read_bills
+from .endpoint import Budget, ReplyCache, import_batch, read_bills
 from .engine import Stage
 from .pipeline import build_name, identified_pdfs, stages_of
 from .plan import BuildPlan

@@ -28,7 +28,7 @@ def read_options(kind: type, values: object, where: str):
     Example:
 
     ```python
-    >>> from mmprolong_hf.synthesis.engine import EngineOptions
+    >>> from mmprolong_hf.synthesis.executors import EngineOptions
     >>> read_options(EngineOptions, {"workers": 4}, "engine").workers
     4
     >>> read_options(EngineOptions, {"worker": 4}, "engine")

@@ -1,8 +1,10 @@
 """Models behind an OpenAI-compatible server: requests, replies on disk, a budget, batch files."""
 
-from .batch import BatchExport, BatchReport, Pending, import_batch
+from .batch_export import BatchExport, Pending
+from .batch_import import BatchReport, import_batch
 from .budget import Budget, BudgetSpent
 from .client import Endpoint, EndpointRefused
+from .ledger import read_bills
 from .options import EndpointOptions
 from .replies import Reply, ReplyCache, RequestFailed
 from .request import Request
@@ -23,4 +25,5 @@ __all__ = [
     "RequestFailed",
     "Summary",
     "import_batch",
+    "read_bills",
 ]

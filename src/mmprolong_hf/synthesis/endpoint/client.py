@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import email.utils
 import json
 import random
 import time
@@ -14,6 +13,7 @@ from typing import Self
 import httpx2
 
 from .budget import Budget, BudgetSpent, Charge
+from .http_answer import MAX_BODY_BYTES, read_body, read_retry_after
 from .options import EndpointOptions
 from .replies import Completion, Reply, ReplyCache, RequestFailed, read_completion
 from .request import Request
@@ -24,8 +24,6 @@ NO_CREDIT = "insufficient_quota"  # OpenAI's code for it, sent with a 429
 RETRIED = (408, 409, 429)  # and every 5xx
 BILL_UNKNOWN = (502, 504)  # a gateway gave up on a server that may have gone on
 LONGEST_BACKOFF = 60.0  # seconds
-LONGEST_RETRY_AFTER = 600.0  # seconds; a server that asks for more is asked again after these
-MAX_BODY_BYTES = 32 * 2**20  # of an answer; the longest replies take some hundred thousand
 DETAIL = 500  # characters of a server's message that are kept
 
 
@@ -106,8 +104,7 @@ class Endpoint:
             RequestFailed: when this request gets no usable reply: the tries are used up, the server does not accept it
                 (`"http_400"` and the like), or the reply is `"truncated"`, `"filtered"` or `"empty"`.
             EndpointRefused: at once, here and for all later requests, when the server refuses the key, the account or
-            its
-                credit.
+                its credit.
             BudgetSpent: when the call could exceed the budget.
         """
         self._summary.requests += 1
@@ -189,7 +186,7 @@ class Endpoint:
         try:
             async with asyncio.timeout(self.options.timeout):
                 async with self._session.stream("POST", self.options.url, json=body) as response:
-                    content = await _read_body(response)
+                    content = await read_body(response)
         except TimeoutError as error:
             raise _TryFailed("timed_out", f"no answer after {self.options.timeout:g} s") from error
         except httpx2.ConnectError as error:
@@ -234,41 +231,3 @@ class Endpoint:
     def _clean(self, message: str) -> str:
         """A message that is short and does not hold the key, which some servers repeat."""
         return (message.replace(self._key, "***") if self._key else message)[:DETAIL]
-
-
-async def _read_body(response: httpx2.Response) -> bytes:
-    """What the server sends; it is read until it ends or is too large."""
-    content = bytearray()
-    async with contextlib.aclosing(response.aiter_bytes()) as chunks:
-        async for chunk in chunks:
-            content += chunk
-            if len(content) > MAX_BODY_BYTES:
-                break
-    return bytes(content)
-
-
-def read_retry_after(value: str | None) -> float:
-    """
-    Seconds to wait that a Retry-After header asks for (RFC 9110, 10.2.3), at most ten minutes.
-
-    Args:
-        value (`str`, *optional*): Seconds or an HTTP date; anything else asks for nothing.
-
-    Example:
-
-    ```python
-    >>> read_retry_after("7"), read_retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), read_retry_after(None)
-    (7.0, 0.0, 0.0)
-
-    ```
-    """
-    if value is None:
-        return 0.0
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-        except ValueError:
-            return 0.0
-    return min(max(0.0, seconds), LONGEST_RETRY_AFTER)

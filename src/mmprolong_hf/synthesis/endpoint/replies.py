@@ -1,12 +1,11 @@
 """Replies on disk: what was paid for once is never asked again."""
 
-import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-# Seconds that a process waits for another one that writes; a write takes milliseconds.
-BUSY_TIMEOUT = 60.0
+from .database import open_database
+
 MAX_USAGE = 2**31  # tokens; a server that counts as many has a fault
 
 
@@ -153,32 +152,6 @@ def _read_usage(usage: object) -> tuple[int, int] | None:
         f"the answer's usage is {str(usage)[:200]}, expected prompt_tokens and completion_tokens as whole numbers "
         f"from 0 up to {MAX_USAGE}"
     )
-
-
-def open_database(path: str | Path, tables: str) -> sqlite3.Connection:
-    """
-    An SQLite file that several processes of one machine may write at once.
-
-    Args:
-        path (`str` or `Path`): Of the file, or `":memory:"`. A shared file system across machines is not enough:
-            SQLite's write-ahead log needs one machine's memory.
-        tables (`str`): `CREATE TABLE IF NOT EXISTS` statements.
-    """
-    if path != ":memory:":
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
-    deadline = time.monotonic() + BUSY_TIMEOUT
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            break
-        except sqlite3.OperationalError as error:
-            # SQLite does not wait by itself where two processes set the mode of a new file
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-    connection.executescript(tables)
-    return connection
 
 
 class ReplyCache:

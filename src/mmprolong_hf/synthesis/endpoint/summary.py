@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from .budget import Charge
+from .ledger import Charge
 
 
 @dataclass

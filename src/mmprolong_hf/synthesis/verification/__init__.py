@@ -5,5 +5,17 @@ from .document_text import DocumentText, read_second
 from .judge import JudgeOptions, examine
 from .options import VerifyOptions
 from .verdict import Verdict, failed
+from .views import shown_pages, views
 
-__all__ = ["DocumentText", "JudgeOptions", "Verdict", "VerifyOptions", "check", "examine", "failed", "read_second"]
+__all__ = [
+    "DocumentText",
+    "JudgeOptions",
+    "Verdict",
+    "VerifyOptions",
+    "check",
+    "examine",
+    "failed",
+    "read_second",
+    "shown_pages",
+    "views",
+]

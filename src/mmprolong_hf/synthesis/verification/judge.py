@@ -10,12 +10,13 @@ from pathlib import Path
 
 from ..endpoint import BatchExport, Endpoint, EndpointOptions, Request, RequestFailed
 from ..questions import Candidate
-from ..schema import NOT_ANSWERABLE, Question
+from ..schema import Question
 from ..teacher.fields import ParseError
 from ..teacher.parsing import read_json
 from .agreement import agree, says_not_answerable
 from .checks import TRANSCRIPTIONS
 from .verdict import PASS, Verdict
+from .views import views
 
 CHECKS = ("evidence_only", "without_evidence", "closed_book", "single_page")
 PROMPTS = Path(__file__).parent / "prompts"
@@ -108,31 +109,18 @@ async def examine(
         warnings.warn(
             f"{question.teacher} judges its own questions; a judge of another family finds more", stacklevel=2
         )
-    views = [(name, shown) for name in options.checks for shown in _views(name, question, pages)]
-    asked = [_read(endpoint, question, {p: pages[p] for p in shown}, options.tolerance) for _, shown in views]
-    found = await asyncio.gather(*asked, return_exceptions=True)
+    asked = views(question, pages, options.checks)
+    found = await asyncio.gather(
+        *[_read(endpoint, question, {p: pages[p] for p in shown}, options.tolerance) for _, shown in asked],
+        return_exceptions=True,
+    )
     for outcome in found:
         if isinstance(outcome, BaseException) and not isinstance(outcome, RequestFailed | ParseError):
             raise outcome
-    readings = {name: [] for name, _ in views}
-    for (name, shown), outcome in zip(views, found):
+    readings = {name: [] for name, _ in asked}
+    for (name, shown), outcome in zip(asked, found):
         readings[name].append((shown, outcome))
     return {name: _decide(name, outcomes) for name, outcomes in readings.items()}
-
-
-def _views(name: str, question: Question, pages: Mapping[int, bytes]) -> list[tuple[int, ...]]:
-    """Which pages the judge sees for a check, each tuple in a request of its own."""
-    answerable = question.answer != NOT_ANSWERABLE
-    evidence = question.evidence_pages
-    if name == "evidence_only":
-        return [evidence]
-    if name == "without_evidence":
-        segment = range(question.segment[0], question.segment[-1] + 1) if question.segment else sorted(pages)
-        rest = tuple(p for p in segment if p in pages and p not in evidence)
-        return [rest] if rest else []
-    if name == "closed_book":  # without a page nothing is answerable, so there is nothing to learn of such a question
-        return [()] if answerable else []
-    return [(p,) for p in evidence] if answerable and question.task == "extract-multi" and len(evidence) > 1 else []
 
 
 def _decide(name: str, outcomes: list[tuple[tuple[int, ...], Reading | RequestFailed | ParseError]]) -> Verdict:
