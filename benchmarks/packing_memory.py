@@ -46,7 +46,7 @@ def measure(attention: str, length: int, sample: int) -> dict:
     import torch
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-    from mmprolong_hf.attention import PACKED_SDPA
+    from mmprolong_hf.attention import PACKED_ATTENTION
     from mmprolong_hf.collator import PackCollator
 
     torch.manual_seed(0)
@@ -62,7 +62,7 @@ def measure(attention: str, length: int, sample: int) -> dict:
         },
         vision_config={"depth": 1, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "out_hidden_size": 64},
     )
-    name = PACKED_SDPA if attention == "ours" else attention
+    name = PACKED_ATTENTION if attention == "ours" else attention
     model = Qwen2_5_VLForConditionalGeneration._from_config(
         config, attn_implementation={"text_config": name, "vision_config": "sdpa"}
     )

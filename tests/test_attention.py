@@ -2,20 +2,22 @@ import pytest
 import tiny
 import torch
 
-from mmprolong_hf.attention import PACKED_SDPA, choose_attention, packed_sdpa
+from mmprolong_hf.attention import PACKED_ATTENTION, choose_attention, packed_attention
 from mmprolong_hf.collator import PackCollator
+from mmprolong_hf.layout import PackLayout
 
 
 def test_equal_to_a_masked_softmax():
     torch.manual_seed(0)
     query, key, value = torch.randn(1, 4, 9, 8), torch.randn(1, 2, 9, 8), torch.randn(1, 2, 9, 8)
-    bounds = torch.tensor([0, 4, 5, 9], dtype=torch.int32)
+    layout = PackLayout.from_lengths([[4], [1], [4]])
+    bounds = layout.segments.cu_seqlens("cpu")
     sample = torch.bucketize(torch.arange(9), bounds[1:], right=True)
     visible = (sample[:, None] == sample) & (torch.arange(9)[:, None] >= torch.arange(9))
     scores = query @ key.repeat_interleave(2, 1).transpose(2, 3) * 0.3
     expected = scores.masked_fill(~visible, -torch.inf).softmax(-1) @ value.repeat_interleave(2, 1)
-    out, weights = packed_sdpa(
-        torch.nn.Identity(), query, key, value, None, scaling=0.3, is_causal=True, cu_seq_lens_q=bounds
+    out, weights = packed_attention(
+        torch.nn.Identity(), query, key, value, None, scaling=0.3, layout=layout
     )
     assert weights is None
     torch.testing.assert_close(out, expected.transpose(1, 2))
@@ -40,7 +42,7 @@ def test_no_square_tensor_is_ever_made():
     }
     pack = PackCollator()([text] * (length // 64))
     del pack["labels"]
-    model = tiny.model(attention={"text_config": PACKED_SDPA, "vision_config": "sdpa"})
+    model = tiny.model(attention={"text_config": PACKED_ATTENTION, "vision_config": "sdpa"})
     with torch.no_grad(), Largest():
         model.model(**pack)
     packed = largest
@@ -54,8 +56,8 @@ def test_no_square_tensor_is_ever_made():
 def test_a_cache_and_a_padding_mask_are_refused():
     tensors = torch.randn(3, 1, 2, 5, 8)
     with pytest.raises(ValueError, match="1 queries for 5 keys"):
-        packed_sdpa(torch.nn.Identity(), tensors[0][:, :, :1], tensors[1], tensors[2], None, is_causal=True)
-    model = tiny.model(attention={"text_config": PACKED_SDPA, "vision_config": "sdpa"})
+        packed_attention(torch.nn.Identity(), tensors[0][:, :, :1], tensors[1], tensors[2], None)
+    model = tiny.model(attention={"text_config": PACKED_ATTENTION, "vision_config": "sdpa"})
     with pytest.raises(ValueError, match="packs are not padded"):
         model(input_ids=torch.full((1, 4), 40), attention_mask=torch.tensor([[0, 1, 1, 1]]), use_cache=False)
 

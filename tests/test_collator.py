@@ -5,14 +5,14 @@ import tiny
 import torch
 import torch.nn.functional as F
 
-from mmprolong_hf.attention import PACKED_SDPA
+from mmprolong_hf.attention import PACKED_ATTENTION
 from mmprolong_hf.collator import PackCollator
 from mmprolong_hf.positions import IGNORE_INDEX
 
 ATTENTION = {
     "eager": "eager",
     "sdpa": "sdpa",
-    PACKED_SDPA: {"text_config": PACKED_SDPA, "vision_config": "sdpa"},
+    PACKED_ATTENTION: {"text_config": PACKED_ATTENTION, "vision_config": "sdpa"},
 }
 TOLERANCE = 1e-5
 # (pages, width, height) of each sample; 0 pages is a text-only one
@@ -47,9 +47,8 @@ def test_packed_equals_separate(family, attention, count):
 def test_separate_equals_a_plain_forward_of_the_model(family):
     model = tiny.model(family)
     for sample in tiny.samples(tiny.processor(family)):
-        plain = {
-            k: v if k in ("pixel_values", "image_grid_thw") else v[None] for k, v in sample.items() if k != "labels"
-        }
+        plain = {key: sample[key][None] for key in ("input_ids", "mm_token_type_ids")}
+        plain |= {key: sample[key] for key in ("pixel_values", "image_grid_thw") if key in sample}
         assert (logits(model, plain) - logits(model, PackCollator()([sample]))).abs().max() <= TOLERANCE
 
 
@@ -124,8 +123,8 @@ def test_near_misses_leak(family, attention, broken):
     assert difference.max() > 0.5, "transformers now keeps samples apart here: the collator may become simpler"
 
 
-def test_our_attention_leaks_without_the_bounds():
-    model = tiny.model(attention=ATTENTION[PACKED_SDPA])
+def test_our_attention_leaks_without_the_layout():
+    model = tiny.model(attention=ATTENTION[PACKED_ATTENTION])
     samples = tiny.samples(tiny.processor(), PACKS[4])
-    pack = {key: value for key, value in PackCollator()(samples).items() if "seq_lens" not in key}
+    pack = {key: value for key, value in PackCollator()(samples).items() if key != "layout"}
     assert (logits(model, pack) - separate_logits(model, samples)).abs().max() > 0.5

@@ -3,7 +3,7 @@ import tiny
 import torch
 from test_collator import ATTENTION, default_cache, ones_mask, text_row_not_restarted, three_rows
 
-from mmprolong_hf.attention import PACKED_SDPA, choose_attention
+from mmprolong_hf.attention import PACKED_ATTENTION, choose_attention
 from mmprolong_hf.collator import PackCollator
 from mmprolong_hf.leak import measure_leak
 
@@ -51,9 +51,9 @@ def test_a_test_that_sees_nothing_is_refused():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_separate_samples_measure_zero_on_a_gpu(family, dtype):
-    model = tiny.model(family, choose_attention() if dtype == torch.bfloat16 else ATTENTION[PACKED_SDPA])
+    model = tiny.model(family, choose_attention() if dtype == torch.bfloat16 else ATTENTION[PACKED_ATTENTION])
     model = model.to("cuda", dtype)
     pack = PackCollator()(tiny.samples(tiny.processor(family)))
     pack = {key: value.cuda() if isinstance(value, torch.Tensor) else value for key, value in pack.items()}
     assert measure_leak(model, pack) == 0
-    assert measure_leak(model, ones_mask(pack)) > 0.1 or model.config.text_config._attn_implementation == PACKED_SDPA
+    assert measure_leak(model, ones_mask(pack)) > 0.1 or model.config.text_config._attn_implementation == PACKED_ATTENTION

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from mmprolong_hf.lengths import QWEN3_VL_LIMITS
-from mmprolong_hf.packing import PackingPlan
 from mmprolong_hf.paper_samples import paper_samples
+from mmprolong_hf.plan import PackingPlan
 
 
 @pytest.fixture(scope="module")

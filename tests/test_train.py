@@ -67,7 +67,7 @@ def one_process(world, environment):
 
 
 def test_accelerate_launch_of_a_recipe_trains(world, one_process):
-    assert "12 samples in 9 packs" in one_process.stdout
+    assert "12 questions in 4 packs" in one_process.stdout
     entries = history(world / "out")
     losses = [entry["loss"] for entry in entries if "loss" in entry]
     assert len(losses) == 4

@@ -5,17 +5,18 @@ import tiny
 import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from mmprolong_hf.attention import PACKED_SDPA
+from mmprolong_hf.attention import PACKED_ATTENTION
 from mmprolong_hf.config import MMProLongConfig
 from mmprolong_hf.trainer import MMProLongTrainer
 
-ATTENTION = {"text_config": PACKED_SDPA, "vision_config": "sdpa"}
+ATTENTION = {"text_config": PACKED_ATTENTION, "vision_config": "sdpa"}
 
 
 def make_trainer(folder, *, model=None, eval_dataset=None, peft_config=None, **options):
     options = {
         "max_length": 128, "packs_per_step": 2, "learning_rate": 1e-3, "logging_steps": 1, "save_strategy": "no", "bf16": False,
         "use_cpu": True, "report_to": "none", "disable_tqdm": True, "num_train_epochs": 2,
+        "share_documents": False,
     } | options  # fmt: skip
     return MMProLongTrainer(
         model=tiny.model(attention=ATTENTION) if model is None else model,
@@ -71,7 +72,7 @@ def test_the_loss_is_the_mean_over_answer_tokens(tmp_path):
     samples = [row["sample"] for row in trainer.train_dataset.select(range(len(trainer.train_dataset) // 2))]
     total = count = 0
     for sample in samples:
-        inputs = trainer.data_collator([{"sample": sample}])
+        inputs = trainer.data_collator([sample])
         labels = inputs.pop("labels")[0, 1:]
         with torch.no_grad():
             logits = tiny.model()(**inputs).logits[0, :-1]
@@ -185,6 +186,7 @@ def test_what_is_logged_is_what_the_plan_says(tmp_path):
         seen += tokens
         assert entry["num_tokens"] == seen
         assert entry["fill"] == pytest.approx(tokens / (len(packs) * 128))
+        assert entry["questions"] == len(samples)
         assert entry["supervised_tokens"] == sum(table["num_supervised"][sample] for sample in samples)
         assert entry["largest_position"] == max(table["span"][sample] for sample in samples) - 1
         assert entry["tokens_per_second"] > 0
@@ -206,5 +208,5 @@ def test_a_model_card_tells_the_run(tmp_path, root):
 
 
 def test_no_sample_left_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match=r"no sample of the train dataset can be used\. 12 questions left out"):
+    with pytest.raises(ValueError, match=r"no sample of the dataset can be used\. 12 questions left out"):
         make_trainer(tmp_path, max_length=20)

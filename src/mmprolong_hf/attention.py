@@ -1,17 +1,19 @@
-"""Attention over a pack, sample by sample, registered with transformers as `packed_sdpa`: never an L x L mask."""
-
-from itertools import pairwise
+"""Attention over a pack, registered with transformers as `packed_attention`: samples apart, documents shared, never an L x L mask."""
 
 import torch
 import torch.nn.functional as F
+from torch.nn.attention.bias import causal_lower_right
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
-from transformers.utils import is_flash_attn_2_available, is_flash_attn_3_available
+from transformers.utils import is_flash_attn_2_available
 
-PACKED_SDPA = "packed_sdpa"
+from mmprolong_hf.layout import Bounds, PackLayout
+from mmprolong_hf.merged_attention import CpuKernel, FlashKernel, Kernel, MergedAttention
+
+PACKED_ATTENTION = "packed_attention"
 
 
-def packed_sdpa(
+def packed_attention(
     module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -20,83 +22,129 @@ def packed_sdpa(
     dropout: float = 0.0,
     scaling: float | None = None,
     is_causal: bool | None = None,
-    cu_seq_lens_q: torch.Tensor | None = None,
+    layout: PackLayout | None = None,
     **kwargs,
 ) -> tuple[torch.Tensor, None]:
     """
-    Causal attention within each sample of a pack, by one call of torch's `scaled_dot_product_attention` per sample.
+    Causal attention within each sample of a pack; a document that samples share is computed once for all of them.
 
-    Transformers' own SDPA and eager paths separate packed samples with a boolean mask of `T x T`: 16 GiB at 131,072 tokens.
-    Here the largest thing is one sample's attention, which torch's fused kernels never write out.
+    Transformers' own SDPA and eager paths separate packed samples with a boolean mask of `T x T`: 16 GiB at 131,072 tokens. Here
+    nothing grows faster than the row.
 
     Args:
         query (`torch.Tensor` of shape `(1, num_heads, T, head_dim)`):
         key, value (`torch.Tensor` of shape `(1, num_key_value_heads, T, head_dim)`):
-        cu_seq_lens_q (`torch.Tensor` of shape `(num_samples + 1,)`): Bounds of the samples; without it the row is one sample.
+        is_causal (`bool`, *optional*): `False` in a vision tower, whose images come here one by one.
+        layout (`PackLayout`): From [`~mmprolong_hf.collator.PackCollator`]; without it the row is one sample.
 
     Returns:
         `torch.Tensor` of shape `(1, T, num_heads, head_dim)`, and `None` for the weights, which are never built.
 
     Raises:
-        ValueError: when called with a cache (queries and keys of different lengths): generate with `attn_implementation="sdpa"`.
+        ValueError: when called with a cache (queries and keys of different lengths), which generation has, or with dropout.
 
     Example:
 
     ```python
     >>> _ = torch.manual_seed(0)
     >>> q, k, v = torch.randn(3, 1, 2, 5, 8)
-    >>> packed, _ = packed_sdpa(torch.nn.Identity(), q, k, v, None, is_causal=True, cu_seq_lens_q=torch.tensor([0, 3, 5]))
-    >>> alone, _ = packed_sdpa(torch.nn.Identity(), q[:, :, 3:], k[:, :, 3:], v[:, :, 3:], None, is_causal=True)
+    >>> packed, _ = packed_attention(torch.nn.Identity(), q, k, v, None, layout=PackLayout.from_lengths([[3], [2]]))
+    >>> alone, _ = packed_attention(torch.nn.Identity(), q[:, :, 3:], k[:, :, 3:], v[:, :, 3:], None)
     >>> torch.equal(packed[:, 3:], alone)
     True
 
     ```
     """
+    if is_causal is False:
+        return F.scaled_dot_product_attention(query, key, value, scale=scaling).transpose(1, 2).contiguous(), None
     length = query.shape[2]
     if key.shape[2] != length:
         raise ValueError(
-            f"{PACKED_SDPA} got {length} queries for {key.shape[2]} keys; it trains on whole rows and keeps no cache. "
+            f"{PACKED_ATTENTION} got {length} queries for {key.shape[2]} keys; it trains on whole rows and keeps no cache. "
             'Load the model with attn_implementation="sdpa" to generate.'
         )
-    causal = module.is_causal if is_causal is None else is_causal
-    bounds = [0, length] if cu_seq_lens_q is None else cu_seq_lens_q.tolist()
-    segments = [
-        F.scaled_dot_product_attention(
-            query[:, :, start:end],
-            key[:, :, start:end],
-            value[:, :, start:end],
-            dropout_p=dropout,
-            scale=scaling,
-            is_causal=causal,
-            enable_gqa=query.shape[1] != key.shape[1],
+    if dropout:
+        raise ValueError(f"{PACKED_ATTENTION} got a dropout of {dropout}; it has none, set attention_dropout to 0")
+    if layout is None:
+        layout = PackLayout(Bounds((0, length)))
+    if torch.is_autocast_enabled(
+        query.device.type
+    ):  # which torch does for its own attention, and rotary leaves float32
+        dtype = torch.get_autocast_dtype(query.device.type)
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
+    if (kernel := kernel_for(query)) is None:
+        return concatenated_attention(query, key, value, layout, scaling), None
+    tokens_first = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    return MergedAttention.apply(*tokens_first, layout, scaling, kernel)[None], None
+
+
+def kernel_for(tensor: torch.Tensor) -> Kernel | None:
+    """The fused kernel for tensors of this device and type, if there is one."""
+    if tensor.device.type == "cpu":
+        return CpuKernel()
+    half = tensor.dtype in (torch.float16, torch.bfloat16)
+    return FlashKernel() if tensor.is_cuda and half else None
+
+
+def concatenated_attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, layout: PackLayout, scaling: float | None = None
+) -> torch.Tensor:
+    """
+    The same by torch's public `scaled_dot_product_attention`, one call a segment, a branch's keys being a copy of its document's
+    and its own: for any device and type, slower the more branches there are.
+
+    Args and Returns: as [`packed_attention`], without the weights.
+    """
+    document_of = {
+        start: document.tokens
+        for document in layout.documents
+        for start, _ in layout.segments.pairs
+        if document.end <= start < document.stop
+    }
+    parts = []
+    for start, end in layout.segments.pairs:
+        runs = [slice(start, end)]
+        if start in document_of:
+            runs.insert(0, document_of[start])
+        keys, values = (torch.cat([tensor[:, :, run] for run in runs], dim=2) for tensor in (key, value))
+        mask = causal_lower_right(end - start, keys.shape[2]) if len(runs) > 1 else None
+        parts.append(
+            F.scaled_dot_product_attention(
+                query[:, :, start:end],
+                keys,
+                values,
+                attn_mask=mask,
+                scale=scaling,
+                is_causal=mask is None,
+                enable_gqa=query.shape[1] != key.shape[1],
+            )
         )
-        for start, end in pairwise(bounds)
-    ]
-    return torch.cat(segments, dim=2).transpose(1, 2).contiguous(), None
+    return torch.cat(parts, dim=2).transpose(1, 2).contiguous()
 
 
 def _no_mask(*args, attention_mask: torch.Tensor | None = None, **kwargs) -> None:
     if attention_mask is not None and not attention_mask.bool().all():
-        raise ValueError(f"{PACKED_SDPA} got a padding mask; packs are not padded, pass none")
+        raise ValueError(f"{PACKED_ATTENTION} got a padding mask; packs are not padded, pass none")
 
 
-AttentionInterface.register(PACKED_SDPA, packed_sdpa)
-AttentionMaskInterface.register(PACKED_SDPA, _no_mask)
+AttentionInterface.register(PACKED_ATTENTION, packed_attention)
+AttentionMaskInterface.register(PACKED_ATTENTION, _no_mask)
 
 
 def choose_attention() -> dict[str, str]:
     """
-    The best attention here for training on packs, as `from_pretrained(attn_implementation=...)` takes it: FlashAttention if it
-    is installed (3 for the language model, but 2 for the vision tower, which 3 slows down), else per-sample SDPA.
+    The attention for training on packs, as `from_pretrained(attn_implementation=...)` takes it: ours for the language model, and
+    for the vision tower FlashAttention-2 if it is installed.
 
     Example:
 
     ```python
-    >>> choose_attention()["text_config"] in ("flash_attention_3", "flash_attention_2", "packed_sdpa")
-    True
+    >>> choose_attention()["text_config"]
+    'packed_attention'
 
     ```
     """
-    flash_2, flash_3 = is_flash_attn_2_available(), is_flash_attn_3_available()
-    text = "flash_attention_3" if flash_3 else "flash_attention_2" if flash_2 else PACKED_SDPA
-    return {"text_config": text, "vision_config": "flash_attention_2" if flash_2 else "sdpa"}
+    return {
+        "text_config": PACKED_ATTENTION,
+        "vision_config": "flash_attention_2" if is_flash_attn_2_available() else "sdpa",
+    }

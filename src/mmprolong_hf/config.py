@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from trl import SFTConfig
 
-from mmprolong_hf.packing import STRATEGIES
+from mmprolong_hf.plan import STRATEGIES
 from mmprolong_hf.samples import OVERLONG_DOCUMENTS
 
 
@@ -23,6 +23,12 @@ class DataArguments:
     dataset_train_split: str = field(default="train", metadata={"help": "Split to train on."})
     dataset_test_split: str = field(
         default="test", metadata={"help": "Split to evaluate on, where eval_strategy asks for it."}
+    )
+    fill_with: str | None = field(
+        default=None,
+        metadata={
+            "help": "Hub id or local folder of a dataset of the same columns, whose samples fill the room that packs have left; none is cut, and there is no pack more for them."
+        },
     )
 
 
@@ -52,6 +58,25 @@ class MMProLongConfig(SFTConfig):
         default="random",
         metadata={
             "help": "random: best-fit decreasing packs, shuffled in every epoch; sequential: packs in the order of the dataset, for a curriculum."
+        },
+    )
+    share_documents: bool = field(
+        default=True,
+        metadata={
+            "help": "Compute a document once for the questions about it that share a pack: the same losses and gradients for a fraction of the work."
+        },
+    )
+    max_questions_per_pack: int = field(
+        default=8, metadata={"help": "Most questions that share a document in a pack, and so fall in one step."}
+    )
+    max_questions: int | None = field(
+        default=None,
+        metadata={"help": "Stop with the step in which so many questions are trained; sets max_steps."},
+    )
+    balance_window: int = field(
+        default=16,
+        metadata={
+            "help": "Steps whose packs are sorted by cost together, so that those of like cost meet in a step and ranks wait less; 1 leaves packs to the shuffle."
         },
     )
     overlong_documents: str = field(
@@ -121,6 +146,13 @@ class MMProLongConfig(SFTConfig):
                 "use_liger_kernel is not supported: Liger's patch of Qwen-VL does not import with transformers 5.23, and its "
                 "rotary patch does nothing there; leave it off (the loss is fused by TRL anyway)"
             )
+        for name in ("max_questions_per_pack", "balance_window", "max_questions"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name} is {value}, expected at least 1")
+        if self.max_questions is not None and self.max_steps > 0:
+            raise ValueError(
+                f"max_questions is {self.max_questions} and max_steps {self.max_steps}, but the first sets the second; give one"
+            )
         if self.max_length is None:
             raise ValueError("max_length is null, expected the number of tokens in a pack")
         if self.per_device_train_batch_size != 1 or self.per_device_eval_batch_size != 1:
@@ -145,6 +177,11 @@ class MMProLongConfig(SFTConfig):
                 f"packs_per_step is {self.packs_per_step} with {self.world_size} ranks, expected a positive multiple of the ranks"
             )
         self.gradient_accumulation_steps = self.packs_per_step // self.world_size
+
+    @property
+    def plan_seed(self) -> int:
+        """What the plan is seeded with."""
+        return self.seed if self.data_seed is None else self.data_seed
 
     def _check_choices(self) -> None:
         for name, known in (

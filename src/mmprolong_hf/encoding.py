@@ -37,6 +37,8 @@ class Qwen3VLProcessor(_ImageOnly, transformers.Qwen3VLProcessor):
     """Qwen3-VL's processor without its video half."""
 
 
+VISION_END = "<|vision_end|>"  # of both families, after every image
+DOCUMENT_KEYS = ("input_ids", "mm_token_type_ids", "pixel_values", "image_grid_thw")
 IMAGE_ONLY_PROCESSORS = {"qwen2_5_vl": Qwen2_5_VLProcessor, "qwen3_vl": Qwen3VLProcessor}
 
 
@@ -108,13 +110,37 @@ def prompt_text(processor: ProcessorMixin, page_numbers: Sequence[int], question
     return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
 
-def text_length(processor: ProcessorMixin, page_numbers: Sequence[int], question: str, answer: str) -> int:
+def split_prompt(processor: ProcessorMixin, page_numbers: Sequence[int], question: str) -> tuple[str, str]:
     """
-    Tokens of a sample that belong to no image (and not to the two markers around each): what
+    [`prompt_text`] in two: the document, up to the end of its last page, and what only this question has. The cut is at a special
+    token, so tokens of the two parts are the tokens of the whole.
+    """
+    text = prompt_text(processor, page_numbers, question)
+    if not page_numbers:
+        return "", text
+    end = len(text) - len(prompt_text(processor, page_numbers[:1], question).split(VISION_END, 1)[1])
+    return text[:end], text[end:]
+
+
+def document_text_length(processor: ProcessorMixin, page_numbers: Sequence[int]) -> int:
+    """
+    Tokens of a document that belong to no image (and not to the two markers around each): what
     [`~mmprolong_hf.lengths.sample_length`] adds the pages to. No image is needed.
     """
-    prompt = processor.tokenizer(prompt_text(processor, page_numbers, question), add_special_tokens=False).input_ids
-    return len(prompt) - 3 * len(page_numbers) + len(answer_ids(processor, answer))
+    document, _ = split_prompt(processor, page_numbers, "")
+    return len(processor.tokenizer(document, add_special_tokens=False).input_ids) - 3 * len(page_numbers)
+
+
+def branch_length(processor: ProcessorMixin, page_numbers: Sequence[int], question: str, answer: str) -> int:
+    """Tokens of a question and its answer behind a document of these pages."""
+    _, branch = split_prompt(processor, page_numbers[:1], question)
+    prompt = processor.tokenizer(branch, add_special_tokens=False).input_ids
+    return len(prompt) + len(answer_ids(processor, answer))
+
+
+def text_length(processor: ProcessorMixin, page_numbers: Sequence[int], question: str, answer: str) -> int:
+    """[`document_text_length`] and [`branch_length`] together."""
+    return document_text_length(processor, page_numbers) + branch_length(processor, page_numbers, question, answer)
 
 
 def answer_ids(processor: ProcessorMixin, answer: str) -> list[int]:
@@ -154,6 +180,60 @@ def encode_prompt(
     return dict(processor(text=[text], images=images, return_tensors="pt", add_special_tokens=False))
 
 
+def encode_document(
+    processor: ProcessorMixin, images: Sequence[Image.Image], page_numbers: Sequence[int]
+) -> dict[str, torch.Tensor]:
+    """
+    The part of a sample that all questions about the same pages have in common.
+
+    Args:
+        images (`Sequence[PIL.Image.Image]`): The pages.
+        page_numbers (`Sequence[int]`): Their 1-based numbers in the document.
+
+    Returns:
+        `dict` with `input_ids`, `mm_token_type_ids` `(document_length,)`, and `pixel_values`, `image_grid_thw` where there are
+        pages. Without pages it is empty, and the whole prompt is in the branch.
+    """
+    if not page_numbers:
+        return {"input_ids": torch.zeros(0).long(), "mm_token_type_ids": torch.zeros(0).long()}
+    document, _ = split_prompt(processor, page_numbers, "")
+    images = [image.convert("RGB") for image in images]
+    inputs = processor(text=[document], images=images, return_tensors="pt", add_special_tokens=False)
+    return {key: inputs[key][0] if key in ("input_ids", "mm_token_type_ids") else inputs[key] for key in DOCUMENT_KEYS}
+
+
+def encode_branch(
+    processor: ProcessorMixin,
+    document: dict[str, torch.Tensor],
+    page_numbers: Sequence[int],
+    question: str,
+    answer: str,
+    *,
+    supervised: bool = True,
+) -> dict[str, torch.Tensor]:
+    """
+    A training sample of an encoded document: the question, the answer and the end of the turn, which last two alone are labelled.
+
+    Args:
+        document (`dict`): From [`encode_document`].
+        supervised (`bool`): Off, nothing is labelled: such a sample keeps an otherwise idle rank in step.
+
+    Returns:
+        `dict` as [`encode_sample`].
+    """
+    _, branch = split_prompt(processor, page_numbers[:1], question)
+    prompt = torch.tensor(processor.tokenizer(branch, add_special_tokens=False).input_ids)
+    answer = torch.tensor(answer_ids(processor, answer))
+    length = len(document["input_ids"])
+    ignored = torch.full((length + len(prompt),), IGNORE_INDEX)
+    return document | {
+        "input_ids": torch.cat([document["input_ids"], prompt, answer]),
+        "labels": torch.cat([ignored, answer if supervised else torch.full_like(answer, IGNORE_INDEX)]),
+        "mm_token_type_ids": torch.cat([document["mm_token_type_ids"], torch.zeros(len(prompt) + len(answer)).long()]),
+        "document_length": length,
+    }
+
+
 def encode_sample(
     processor: ProcessorMixin,
     images: Sequence[Image.Image],
@@ -167,21 +247,17 @@ def encode_sample(
     One training sample: the prompt of [`encode_prompt`], then the answer and the end of the turn, which alone are labelled.
 
     Args:
-        supervised (`bool`): Off, nothing is labelled: such a sample keeps an otherwise idle rank in step.
+        supervised (`bool`): Off, nothing is labelled.
 
     Returns:
-        `dict` with `input_ids`, `labels`, `mm_token_type_ids` `(T,)`, and `pixel_values`, `image_grid_thw` where there are
-        pages: what [`~mmprolong_hf.collator.PackCollator`] takes.
+        `dict` with `input_ids`, `labels`, `mm_token_type_ids` `(T,)`, `document_length` (the tokens that other questions about the
+        same pages begin with), and `pixel_values`, `image_grid_thw` where there are pages: what
+        [`~mmprolong_hf.collator.PackCollator`] takes.
     """
-    prompt = encode_prompt(processor, images, page_numbers, question)
-    answer = torch.tensor(answer_ids(processor, answer))
-    ignored = torch.full((prompt["input_ids"].shape[1],), IGNORE_INDEX)
-    sample = {
-        "input_ids": torch.cat([prompt["input_ids"][0], answer]),
-        "labels": torch.cat([ignored, answer if supervised else torch.full_like(answer, IGNORE_INDEX)]),
-        "mm_token_type_ids": torch.cat([prompt["mm_token_type_ids"][0], torch.zeros_like(answer)]),
-    }
-    return sample | {key: prompt[key] for key in ("pixel_values", "image_grid_thw") if key in prompt}
+    if len(images) != len(page_numbers):
+        raise ValueError(f"{len(images)} page images but {len(page_numbers)} page numbers")
+    document = encode_document(processor, images, page_numbers)
+    return encode_branch(processor, document, page_numbers, question, answer, supervised=supervised)
 
 
 class UndecodedRows(Sequence):

@@ -36,45 +36,73 @@ def vision_flops(architecture: Architecture, image_patches: Sequence[int]) -> in
     return matrices + 4 * a.vision_hidden_size * (full + windowed)
 
 
-def training_flops(
-    architecture: Architecture,
-    lengths: Sequence[int],
-    image_patches: Sequence[int],
-    *,
-    supervised_tokens: int,
-    train_vision: bool = True,
-    lora: bool = False,
-) -> int:
+@dataclass(frozen=True)
+class CostModel:
     """
-    Model FLOPs of training on some samples once: a pack, a step or a whole dataset.
+    What a training step costs: FLOPs for each token, for each pair of a query and a key that it sees, and for each vision patch.
 
-    A weight costs 2 FLOPs a token forward and 4 backward, 2 of these for its own gradient, which LoRA saves. Attention
-    is causal and inside each sample, so it grows with the sum of squared lengths. What gradient checkpointing computes
+    A weight costs 2 FLOPs a token forward and 4 backward, 2 of these for its own gradient, which LoRA saves. A pair costs 4
+    FLOPs a head dimension forward, for its score and for its value, and twice that backward. What gradient checkpointing computes
     again is not counted, as in the usual definition of model FLOPs utilisation.
 
     Args:
-        architecture (`Architecture`): The model.
-        lengths (`Sequence[int]`): Tokens of each sample.
-        image_patches (`Sequence[int]`): Patches of each image of all samples, before merging.
-        supervised_tokens (`int`): Tokens that carry a label; the LM head runs on these alone.
-        train_vision (`bool`, *optional*, defaults to `True`): Whether gradients reach the vision tower.
-        lora (`bool`, *optional*, defaults to `False`): Whether the language model's own weights are frozen.
+        token (`float`): FLOPs of the language model's matrices for a token.
+        pair (`float`): FLOPs of all heads and layers for a pair.
+        patch (`float`): FLOPs of the vision tower for a patch.
 
     Example:
 
     ```python
     >>> from mmprolong_hf.architecture import QWEN2_5_VL_7B
-    >>> flops = training_flops(QWEN2_5_VL_7B, [131072], [4144] * 126, supervised_tokens=40, train_vision=False)
-    >>> round(flops / 1e15, 1)  # PFLOPs of one document of 126 pages that fills 128K
-    16.2
+    >>> cost = CostModel.of(QWEN2_5_VL_7B, patches_per_image=4144)
+    >>> [round(value / 1e9, 4) for value in (cost.token, cost.pair, cost.patch)]
+    [39.1517, 0.0012, 4.1378]
 
     ```
     """
-    a, sizes = architecture, np.asarray(lengths, dtype=np.int64)
-    per_weight = 4 if lora else 6
-    language = per_weight * (int(sizes.sum()) * a.language_weights + supervised_tokens * a.head_weights)
-    attention = 6 * a.num_layers * a.num_heads * a.head_dim * int((sizes**2).sum())
-    return language + attention + (3 if train_vision else 1) * vision_flops(a, image_patches)
+
+    token: float
+    pair: float
+    patch: float
+
+    @classmethod
+    def of(
+        cls, architecture: Architecture, *, patches_per_image: int, train_vision: bool = True, lora: bool = False
+    ) -> "CostModel":
+        """
+        Args:
+            architecture (`Architecture`): The model.
+            patches_per_image (`int`): Vision patches of a typical page, which a patch attends to in part of the blocks.
+            train_vision (`bool`, *optional*, defaults to `True`): Whether gradients reach the vision tower.
+            lora (`bool`, *optional*, defaults to `False`): Whether the language model's own weights are frozen.
+        """
+        a = architecture
+        image = vision_flops(a, [patches_per_image]) if patches_per_image else 0
+        return cls(
+            token=float((4 if lora else 6) * a.language_weights),
+            pair=float(12 * a.num_layers * a.num_heads * a.head_dim),
+            patch=(3 if train_vision else 1) * image / max(patches_per_image, 1),
+        )
+
+    def flops(self, num_tokens, num_pairs, num_patches):
+        """Of so many tokens, pairs and patches: numbers, or arrays of them."""
+        return self.token * num_tokens + self.pair * num_pairs + self.patch * num_patches
+
+
+def head_flops(architecture: Architecture, supervised_tokens: int, *, lora: bool = False) -> int:
+    """
+    FLOPs of the LM head, which runs on the labelled tokens alone.
+
+    Example:
+
+    ```python
+    >>> from mmprolong_hf.architecture import QWEN2_5_VL_7B
+    >>> round(head_flops(QWEN2_5_VL_7B, 40) / 1e9)
+    131
+
+    ```
+    """
+    return (4 if lora else 6) * supervised_tokens * architecture.head_weights
 
 
 def gpu_hours(flops: int, *, utilization: float, peak_tflops: float) -> float:

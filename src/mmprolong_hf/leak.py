@@ -1,51 +1,72 @@
-"""Does a sample of a pack see its neighbours? Measured on the model and the pack that will be trained."""
+"""Does a sample of a pack see its neighbours, and all of its document? Measured on the model and the pack that will be trained."""
 
 from typing import Any
 
 import torch
 
+from mmprolong_hf.attention import PACKED_ATTENTION
+
 
 @torch.no_grad()
 def measure_leak(model: torch.nn.Module, pack: dict[str, Any]) -> float:
     """
-    How much the last logits of the later samples of a pack move when the first sample's text is replaced, relative to how
-    much the first sample's own move. Zero where samples are separate; near 1 where they are not.
+    How much the last logits of the other samples of a pack move when one sample's own text is replaced, relative to how much its
+    own move. Zero where samples are separate; near 1 where they are not.
 
     Every known way to pack wrongly (a mask of ones, three position rows, a cache) trains without an error, so this is asked of
-    the real model before the first step. It costs two forward passes without gradients.
+    the real model before the first step. It costs two forward passes without gradients, three where a document is shared.
 
     Args:
         model (`torch.nn.Module`): The model, wrapped or not; it is put in eval mode and back.
         pack (`dict`): Model inputs from [`~mmprolong_hf.collator.PackCollator`], with at least two samples.
 
     Returns:
-        `float`: Largest difference over the samples after the first, divided by that of the first.
+        `float`: Largest difference over the other samples, divided by that of the replaced one.
 
     Raises:
-        ValueError: when the pack holds fewer than two samples, when a sample's positions do not restart at 0, or when the
-            replaced text changed nothing (the test would then see no leak either).
+        ValueError: when the pack holds fewer than two samples, when a sample's positions do not restart at 0, when the replaced
+            text changed nothing (the test would then see no leak either), or when a sample does not see the document it shares.
     """
-    bounds = pack["cu_seq_lens_q"].tolist()
-    if len(bounds) < 3:
+    layout = pack["layout"]
+    leaves = layout.leaves
+    if len(leaves) < 2:
         raise ValueError("a leak test needs a pack of at least two samples, got one")
-    starts = pack["position_ids"][:, 0, bounds[:-1]]
+    branches = [document.branches for document in layout.documents]
+    alone = [start for start, _ in layout.segments.pairs if not any(b.start <= start < b.stop for b in branches)]
+    starts = pack["position_ids"][:, 0, alone]
     if starts.any():
         raise ValueError(f"position_ids of the samples start at {starts.T.tolist()}, expected 0 in every row")
-    device = pack["input_ids"].device
     inputs = {key: value for key, value in pack.items() if key != "labels"}
-    inputs["logits_to_keep"] = torch.tensor([end - 1 for end in bounds[1:]], device=device)
-
-    first = pack["input_ids"][0, : bounds[1]]
-    is_text = pack["mm_token_type_ids"][0, : bounds[1]] == 0
-    other = pack["input_ids"].clone()
-    # Any text will do; the sample's own tokens in reverse are sure to be in the vocabulary.
-    other[0, : bounds[1]][is_text] = first[is_text].flip(0)
+    last = [end - 1 for _, end in leaves]
+    inputs["logits_to_keep"] = torch.tensor(last, device=pack["input_ids"].device)
 
     training = model.training
     model.eval()
     clean = model(**inputs).logits[0].float()
-    moved = (model(**{**inputs, "input_ids": other}).logits[0].float() - clean).abs().amax(dim=-1)
+    moved = _moved(model, inputs, slice(*leaves[0]), clean)
+    blind = [
+        document
+        for document in layout.documents[:1]
+        if (_moved(model, inputs, document.tokens, clean)[_within(last, document.branches)] == 0).any()
+    ]
     model.train(training)
     if moved[0] == 0:
         raise ValueError("replacing the first sample's text did not change its own logits; the leak test saw nothing")
+    if blind:
+        raise ValueError(
+            f"a sample of a pack does not see the document it shares; attention has to be {PACKED_ATTENTION!r} for that, or "
+            "share_documents off"
+        )
     return (moved[1:].max() / moved[0]).item()
+
+
+def _moved(model: torch.nn.Module, inputs: dict[str, Any], run: slice, clean: torch.Tensor) -> torch.Tensor:
+    """How far the kept logits move when the text of these tokens is replaced: by its own in reverse, so of the vocabulary."""
+    ids = inputs["input_ids"].clone()
+    is_text = inputs["mm_token_type_ids"][0, run] == 0
+    ids[0, run][is_text] = ids[0, run][is_text].flip(0)
+    return (model(**{**inputs, "input_ids": ids}).logits[0].float() - clean).abs().amax(dim=-1)
+
+
+def _within(positions: list[int], run: slice) -> list[int]:
+    return [index for index, position in enumerate(positions) if run.start <= position < run.stop]

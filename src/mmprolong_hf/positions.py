@@ -1,6 +1,4 @@
-"""Positions of one pack: `(4, 1, T)` position ids (text row, then time, height, width) and cumulative sequence lengths."""
-
-from collections.abc import Sequence
+"""Positions of a sample: the text row, then time, height and width."""
 
 import torch
 
@@ -70,44 +68,29 @@ def mrope_position_ids(
     return torch.cat(parts, dim=1)
 
 
-def pack_position_ids(mrope: Sequence[torch.Tensor]) -> torch.Tensor:
+def sample_position_ids(
+    mm_token_type_ids: torch.Tensor, image_grid_thw: torch.Tensor, merge_size: int = 2
+) -> torch.Tensor:
     """
-    Joins the positions of several samples into one row and puts the text row on top, restarting at 0 in each sample.
+    Positions of one sample as a pack holds them: the text row, from 0 on, above [`mrope_position_ids`].
 
     The text row is what transformers tells samples apart by; without it (three rows only) samples see each other silently.
 
-    Args:
-        mrope (`Sequence[torch.Tensor]`): One `(3, length)` tensor per sample.
+    Args and Raises: as [`mrope_position_ids`].
 
     Returns:
-        `torch.Tensor` of shape `(4, 1, T)`.
+        `torch.Tensor` of shape `(4, T)`, int64.
 
     Example:
 
     ```python
-    >>> a, b = torch.arange(3).expand(3, -1), torch.arange(2).expand(3, -1)
-    >>> pack_position_ids([a, b])[:, 0]
-    tensor([[0, 1, 2, 0, 1],
-            [0, 1, 2, 0, 1],
-            [0, 1, 2, 0, 1],
-            [0, 1, 2, 0, 1]])
+    >>> sample_position_ids(torch.tensor([0, 1, 1, 0]), torch.tensor([[1, 2, 4]]))
+    tensor([[0, 1, 2, 3],
+            [0, 1, 1, 3],
+            [0, 1, 1, 3],
+            [0, 1, 2, 3]])
 
     ```
     """
-    rows = [torch.cat([torch.arange(m.shape[1])[None], m]) for m in mrope]
-    return torch.cat(rows, dim=1)[:, None]
-
-
-def cu_seqlens(seq_lengths: Sequence[int]) -> torch.Tensor:
-    """
-    Cumulative bounds of the samples of a pack, starting with 0.
-
-    Example:
-
-    ```python
-    >>> cu_seqlens([3, 2])
-    tensor([0, 3, 5], dtype=torch.int32)
-
-    ```
-    """
-    return torch.tensor([0, *seq_lengths]).cumsum(0).to(torch.int32)
+    mrope = mrope_position_ids(mm_token_type_ids, image_grid_thw, merge_size)
+    return torch.cat([torch.arange(mrope.shape[1])[None], mrope])

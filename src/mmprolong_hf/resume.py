@@ -1,11 +1,13 @@
 """A run is resumed as it was begun, or not at all: the same plan, the same rotary embedding, the optimizer's state."""
 
+import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 from transformers import AutoConfig
 
-from mmprolong_hf.packing import PackingPlan
+from mmprolong_hf.plan import PackingPlan
 
 PLAN = "plan.json"  # in every checkpoint: what its steps were steps of
 
@@ -45,5 +47,11 @@ def check_resume(folder: str | Path, plan: PackingPlan, rope_parameters: dict, *
 
 
 def _facts(plan: PackingPlan) -> dict:
-    facts = {name: getattr(plan, name) for name in ("max_length", "seed", "packs_per_step", "strategy")}
-    return facts | {"num_samples": len(plan.lengths), "num_tokens": sum(plan.lengths)}
+    # Not world_size: a step has the same packs for every number of ranks
+    names = ("max_length", "seed", "packs_per_step", "strategy", "num_fill", "balance_window")
+    arrays = np.array([plan.lengths, plan.costs], dtype=np.int64)
+    return {name: getattr(plan, name) for name in names} | {
+        "num_parts": len(plan.lengths),
+        "num_tokens": sum(plan.lengths),
+        "digest": hashlib.sha256(arrays.tobytes()).hexdigest()[:16],  # of every part's length and cost
+    }

@@ -84,12 +84,8 @@ def extend_context(
     ```
     """
     family, text = _check_config(config), config.text_config
-    window = _target(
-        "max_position_embeddings",
-        max_position_embeddings,
-        family.max_position_embeddings,
-        text.max_position_embeddings,
-    )
+    present = text.max_position_embeddings
+    window = _target("max_position_embeddings", max_position_embeddings, family.max_position_embeddings, present)
     # A "type" left over from the v4 format would win over "rope_type" in v4 readers, and turn YaRN off again.
     rope = {key: value for key, value in text.rope_parameters.items() if key != "type"}
     if rope_type == "yarn":
@@ -187,8 +183,6 @@ def write_both_formats(folder: str | os.PathLike) -> None:
     ...     text = json.loads(Path(folder, "config.json").read_text())["text_config"]
     >>> text["rope_theta"], text["rope_scaling"]
     (4000000.0, {'mrope_section': [16, 24, 24], 'rope_type': 'default'})
-    >>> text["rope_parameters"]
-    {'mrope_section': [16, 24, 24], 'rope_theta': 4000000.0, 'rope_type': 'default'}
 
     ```
     """

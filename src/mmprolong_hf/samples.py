@@ -4,15 +4,25 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import PIL.Image
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset
 from transformers import ProcessorMixin
 
-from mmprolong_hf.encoding import UndecodedRows, answer_ids, decode_image, encode_sample, image_limits, text_length
+from mmprolong_hf.encoding import answer_ids, branch_length, document_text_length, image_limits, text_length
 from mmprolong_hf.lengths import page_grid, sample_length, sample_span
 
 REQUIRED_COLUMNS = ("source", "page_sizes", "images", "questions")
-SAMPLE_COLUMNS = ("document", "question", "pages", "length", "span", "num_supervised")
+SAMPLE_COLUMNS = (
+    "document",
+    "question",
+    "pages",
+    "length",
+    "span",
+    "num_supervised",
+    "prefix",
+    "prefix_length",
+    "num_patches",
+    "fill",
+)
 OVERLONG_DOCUMENTS = ("reject", "keep_evidence")
 
 
@@ -75,7 +85,12 @@ def keep_evidence_pages(num_tokens: Sequence[int], evidence_pages: Sequence[int]
 
 
 def list_samples(
-    documents: Dataset, processor: ProcessorMixin, *, max_length: int, overlong_documents: str = "reject"
+    documents: Dataset,
+    processor: ProcessorMixin,
+    *,
+    max_length: int,
+    overlong_documents: str = "reject",
+    first_fill: int | None = None,
 ) -> tuple[Dataset, list[Rejection]]:
     """
     Every question of every document as one sample, with its exact length; no image is opened.
@@ -86,10 +101,12 @@ def list_samples(
         max_length (`int`): Most tokens in a sample.
         overlong_documents (`str`): What happens to a sample that is longer: `"reject"`, or `"keep_evidence"` to drop the pages
             farthest from its evidence. A page is never cut.
+        first_fill (`int`, *optional*): From this row on, documents only fill the room that packs have left.
 
     Returns:
         `(Dataset, list[Rejection])`: Columns `document` and `question` (indices), `pages` (1-based numbers), `length`
-        (tokens), `span` (M-RoPE positions), `num_supervised` (answer tokens); and what was left out.
+        (tokens), `span` (M-RoPE positions), `num_supervised` (answer tokens), `prefix` (the same for samples that begin with the
+        same pages), `prefix_length` (its tokens), `num_patches` (of its pages), `fill`; and what was left out.
 
     Raises:
         ValueError: for missing columns or an unknown `overlong_documents`.
@@ -103,28 +120,62 @@ def list_samples(
     # Written in a document, they would become control tokens of the prompt.
     control = [token for token in processor.tokenizer.get_added_vocab() if token.strip()]
     rows, rejections = [], []
+    prefixes: dict[tuple, int] = {}
     for document, row in enumerate(documents.select_columns(["source", "page_sizes", "questions"])):
         if row["page_sizes"] is None or row["questions"] is None:
             rejections.append(Rejection("broken_row", row["source"], "", "its page_sizes or questions are null"))
             continue
-        grids = [page_grid(width, height, limits) for width, height in row["page_sizes"]]
+        shown = _Shown(processor, [page_grid(width, height, limits) for width, height in row["page_sizes"]])
         for index, item in enumerate(row["questions"]):
-            pages = list(range(1, len(grids) + 1))
-            flaw = _flaw(item, len(grids), control)
+            pages = shown.all_pages
+            flaw = _flaw(item, len(pages), control)
             if flaw is None:
-                length, span = _measure(processor, item, pages, grids)
+                length = shown.sample_length(pages, item)
                 if length > max_length and overlong_documents == "keep_evidence" and item["evidence_pages"]:
-                    pages = _shorten(processor, item, grids, max_length)
-                    length, span = _measure(processor, item, pages, grids) if pages else (length, span)
+                    pages = _shorten(processor, item, shown.grids, max_length) or pages
+                    length = shown.sample_length(pages, item)
                 if length > max_length:
                     reason = "evidence_too_long" if overlong_documents == "keep_evidence" else "document_too_long"
                     flaw = reason, f"{length} tokens; max_length is {max_length}"
             if flaw is not None:
                 rejections.append(Rejection(flaw[0], row["source"], str(item["question"]), flaw[1]))
                 continue
-            num_supervised = len(answer_ids(processor, item["answer"]))
-            rows.append(dict(zip(SAMPLE_COLUMNS, (document, index, pages, length, span, num_supervised))))
+            grids = [shown.grids[page - 1] for page in pages]
+            prefix_length = shown.document_length(pages)
+            rows.append(
+                {
+                    "document": document,
+                    "question": index,
+                    "pages": list(pages),
+                    "length": length,
+                    "span": sample_span(length - sample_length(0, grids), grids),
+                    "num_supervised": len(answer_ids(processor, item["answer"])),
+                    # Without pages every question stands alone
+                    "prefix": prefixes.setdefault((document, pages) if pages else len(prefixes), len(prefixes)),
+                    "prefix_length": prefix_length,
+                    "num_patches": sum(height * width for height, width in grids) * limits.merge_size**2,
+                    "fill": first_fill is not None and document >= first_fill,
+                }
+            )
     return Dataset.from_dict({name: [row[name] for row in rows] for name in SAMPLE_COLUMNS}), rejections
+
+
+class _Shown:
+    """A document's pages, and the tokens of any choice of them, counted once."""
+
+    def __init__(self, processor: ProcessorMixin, grids: list[tuple[int, int]]):
+        self.processor, self.grids = processor, grids
+        self.all_pages = tuple(range(1, len(grids) + 1))
+        self._lengths: dict[tuple[int, ...], int] = {}
+
+    def document_length(self, pages: tuple[int, ...]) -> int:
+        if pages not in self._lengths:
+            text = document_text_length(self.processor, pages)
+            self._lengths[pages] = sample_length(text, [self.grids[page - 1] for page in pages])
+        return self._lengths[pages]
+
+    def sample_length(self, pages: tuple[int, ...], item: dict) -> int:
+        return self.document_length(pages) + branch_length(self.processor, pages, item["question"], item["answer"])
 
 
 def _flaw(item: dict, num_pages: int, control: Sequence[str]) -> tuple[str, str] | None:
@@ -141,19 +192,14 @@ def _flaw(item: dict, num_pages: int, control: Sequence[str]) -> tuple[str, str]
     return None
 
 
-def _measure(processor: ProcessorMixin, item: dict, pages: Sequence[int], grids: list) -> tuple[int, int]:
-    text = text_length(processor, pages, item["question"], item["answer"])
-    shown = [grids[page - 1] for page in pages]
-    return sample_length(text, shown), sample_span(text, shown)
-
-
-def _shorten(processor: ProcessorMixin, item: dict, grids: list, max_length: int) -> list[int] | None:
+def _shorten(processor: ProcessorMixin, item: dict, grids: list, max_length: int) -> tuple[int, ...] | None:
     question, answer = item["question"], item["answer"]
     base = text_length(processor, [1], question, answer)
     # The longest label is charged to every page: at most a few tokens too many, never one too few.
     label = max(text_length(processor, [1, page], question, answer) for page in range(1, len(grids) + 1)) - base
     costs = [sample_length(label, [grid]) for grid in grids]
-    return keep_evidence_pages(costs, item["evidence_pages"], max_length - base)
+    kept = keep_evidence_pages(costs, item["evidence_pages"], max_length - base)
+    return kept and tuple(kept)
 
 
 def summarize_rejections(rejections: Sequence[Rejection]) -> str:
@@ -174,64 +220,3 @@ def summarize_rejections(rejections: Sequence[Rejection]) -> str:
         for reason, count in sorted(Counter(r.reason for r in rejections).items())
     ]
     return f"{len(rejections)} question{'s'[: len(rejections) != 1]} left out: {'; '.join(reasons)}"
-
-
-class SampleEncoder:
-    """
-    Encodes samples when a loader asks for them: the transform of the table that [`samples_dataset`] returns.
-
-    Args:
-        documents (`Dataset`): Rows of the published set.
-        processor (`ProcessorMixin`): What encodes them.
-    """
-
-    def __init__(self, documents: Dataset, processor: ProcessorMixin):
-        self.documents = UndecodedRows(documents)
-        self.processor = processor
-
-    def __call__(self, batch: dict[str, list]) -> dict[str, list]:
-        rows = {index: self.documents[index] for index in set(batch["document"])}
-        pages = {}  # opened once, however many samples of the pack show them
-        encoded = []
-        for document, question, numbers, supervised in zip(
-            batch["document"], batch["question"], batch["pages"], batch["supervised"]
-        ):
-            for number in numbers:
-                if (document, number) not in pages:
-                    pages[document, number] = _open_page(rows[document], number)
-            images = [pages[document, number] for number in numbers]
-            item = rows[document]["questions"][question]
-            encoded.append(
-                encode_sample(self.processor, images, numbers, item["question"], item["answer"], supervised=supervised)
-            )
-        return {"sample": encoded}
-
-
-def _open_page(row: dict, number: int) -> PIL.Image.Image:
-    images, size = row["images"] or [], tuple(row["page_sizes"][number - 1])
-    try:
-        image = decode_image(images[number - 1])
-        image.load()
-    except (OSError, IndexError, TypeError) as error:  # a broken file, a missing page, no bytes
-        raise ValueError(
-            f"page {number} of {row['source']} cannot be opened: {error!r}; mend or remove the document"
-        ) from error
-    if image.size != size:
-        raise ValueError(
-            f"page {number} of {row['source']} is {image.size} pixels, but page_sizes says {size}; the plan would not hold"
-        )
-    return image
-
-
-def samples_dataset(samples: Dataset, documents: Dataset, processor: ProcessorMixin) -> Dataset:
-    """
-    The table of samples as a dataset that encodes on access, twice as long as the table: row `num_samples + i` is sample `i`
-    with nothing supervised, for the fillers of a [`~mmprolong_hf.packing.PackingPlan`].
-    """
-    supervised = [samples.add_column("supervised", [flag] * len(samples)) for flag in (True, False)]
-    return concatenate_datasets(supervised).with_transform(SampleEncoder(documents, processor))
-
-
-def sample_lengths(dataset: Dataset) -> list[int]:
-    """Tokens of each sample of what [`samples_dataset`] returned (its supervised half), without encoding any."""
-    return dataset.with_format(None)["length"][: len(dataset) // 2]

@@ -64,6 +64,7 @@ def make_trainer(data: DataArguments, args: MMProLongConfig, model: ModelConfig)
         args=args,
         train_dataset=load_documents(data, data.dataset_train_split),
         eval_dataset=load_documents(data, data.dataset_test_split) if evaluates else None,
+        fill_dataset=load_documents(DataArguments(data.fill_with), "train") if data.fill_with else None,
         processing_class=processor,
         peft_config=lora_config(model),
     )
@@ -93,7 +94,8 @@ def train(trainer: MMProLongTrainer, data: DataArguments) -> None:
             say(f"{name}: {summarize_rejections(rejections)}")
     plan = trainer.plan(trainer.train_dataset)
     say(
-        f"{len(plan.lengths):,} samples in {plan.num_packs:,} packs, {plan.fill:.1%} full; {plan.steps_per_epoch:,} steps an epoch; "
+        f"{trainer.count_questions(plan.steps_per_epoch):,} questions in {plan.num_packs:,} packs, {plan.fill:.1%} full; "
+        f"{plan.steps_per_epoch:,} steps an epoch; "
         f"attention {trainer.model.config.text_config._attn_implementation}"
     )
     result = trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)

@@ -1,6 +1,5 @@
 """TRL's SFTTrainer on packs of long documents: the plan decides the batches, the collator keeps samples apart, the loss is exact."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,18 @@ from transformers import PreTrainedModel, ProcessorMixin
 from trl import SFTTrainer
 
 from mmprolong_hf.cards import write_model_card
+from mmprolong_hf.collator import PackCollator
 from mmprolong_hf.config import MMProLongConfig
 from mmprolong_hf.encoding import save_processor
 from mmprolong_hf.leak import measure_leak
-from mmprolong_hf.loader import SampleCollator, pack_loader
+from mmprolong_hf.loader import PartRows, pack_loader, pack_rows
 from mmprolong_hf.models import check_loaded, freeze
-from mmprolong_hf.packing import PackingPlan
+from mmprolong_hf.plan import PackingPlan
+from mmprolong_hf.planning import encode_documents, parts_of, plan_of, steps_for_questions, tokens_until, total_until
 from mmprolong_hf.positions import IGNORE_INDEX
 from mmprolong_hf.resume import check_resume, write_plan
 from mmprolong_hf.rope import write_both_formats
-from mmprolong_hf.samples import list_samples, sample_lengths, samples_dataset, summarize_rejections
+from mmprolong_hf.tally import Tally
 
 # Packed samples that are kept apart move by exactly 0; samples that see each other by 0.2 and more.
 MAX_LEAK = 1e-3
@@ -36,6 +37,7 @@ class MMProLongTrainer(SFTTrainer):
         args (`MMProLongConfig`): The recipe.
         train_dataset (`Dataset`): One row per document, as `load_dataset` gives a published set.
         eval_dataset (`Dataset`, *optional*): The same for evaluation.
+        fill_dataset (`Dataset`, *optional*): The same; its samples only fill the room that packs have left.
         processing_class (`ProcessorMixin`): From [`~mmprolong_hf.encoding.load_processor`].
         kwargs: As for `SFTTrainer`, `peft_config` among them.
 
@@ -54,6 +56,7 @@ class MMProLongTrainer(SFTTrainer):
         train_dataset: Dataset,
         processing_class: ProcessorMixin,
         eval_dataset: Dataset | None = None,
+        fill_dataset: Dataset | None = None,
         **kwargs: Any,
     ):
         self.rejections = {}
@@ -62,50 +65,51 @@ class MMProLongTrainer(SFTTrainer):
         super().__init__(
             model=model,
             args=args,
-            data_collator=SampleCollator(merge_size),
-            train_dataset=self._samples(train_dataset, args, processing_class, "train"),
-            eval_dataset=None if eval_dataset is None else self._samples(eval_dataset, args, processing_class, "eval"),
+            data_collator=PackCollator(merge_size),
+            train_dataset=self._encode(train_dataset, "train", args, processing_class, fill=fill_dataset),
+            eval_dataset=None if eval_dataset is None else self._encode(eval_dataset, "eval", args, processing_class),
             processing_class=processing_class,
             **kwargs,
         )
+        if args.max_questions is not None:
+            plan = self.plan(self.train_dataset)
+            self.args.max_steps = steps_for_questions(plan, parts_of(self.train_dataset, args), args.max_questions)
         freeze(self.model, args)  # adapters included, where super() added them
         # Qwen-VL models say False, and Trainer would then average each micro-batch by itself: an answer in a pack with few
         # others would count for more. TRL's loss divides by the tokens of the whole step if it is told them.
         self.model_accepts_loss_kwargs = True
         self._checked_for_leaks = False
-        self._reset_tally()
+        self._tally = Tally()
 
-    def _samples(self, documents: Dataset, args: MMProLongConfig, processor: ProcessorMixin, name: str) -> Dataset:
-        table, rejections = list_samples(
-            documents, processor, max_length=args.max_length, overlong_documents=args.overlong_documents
-        )
-        self.rejections[name] = rejections
-        if len(table) == 0:
-            raise ValueError(f"no sample of the {name} dataset can be used. {summarize_rejections(rejections)}")
-        return samples_dataset(table, documents, processor)
+    def _encode(
+        self, documents: Dataset, name: str, args: MMProLongConfig, processor: ProcessorMixin, **kwargs
+    ) -> Dataset:
+        dataset, self.rejections[name] = encode_documents(documents, processor, args, **kwargs)
+        return dataset
 
     def plan(self, dataset: Dataset, *, training: bool = True) -> PackingPlan:
         """The plan over one of the trainer's encoding datasets."""
-        world_size = self.args.world_size
-        return PackingPlan(
-            lengths=sample_lengths(dataset),
-            max_length=self.args.max_length,
-            seed=self.args.seed if self.args.data_seed is None else self.args.data_seed,
-            world_size=world_size,
-            packs_per_step=self.args.packs_per_step if training else world_size,
-            strategy=self.args.packing_order if training else "sequential",
-        )
+        lora = isinstance(self.model, PeftModel)
+        return plan_of(dataset, self.args, self.model.config, lora=lora, training=training)
+
+    def count_questions(self, step: int) -> int:
+        """Questions that the first `step` optimizer steps train, those that only fill room counted too."""
+        parts = parts_of(self.train_dataset, self.args)
+        return total_until(self.plan(self.train_dataset), parts.num_samples, step)
 
     def get_train_dataloader(self) -> DataLoader:
-        return pack_loader(self.train_dataset, self.plan(self.train_dataset), self.data_collator, self.args)
+        return self._loader(self.train_dataset, training=True)
 
     def get_eval_dataloader(self, eval_dataset: Dataset | None = None) -> DataLoader:
-        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
-        return pack_loader(dataset, self.plan(dataset, training=False), self.data_collator, self.args)
+        return self._loader(self.eval_dataset if eval_dataset is None else eval_dataset, training=False)
+
+    def _loader(self, dataset: Dataset, *, training: bool) -> DataLoader:
+        plan, parts = self.plan(dataset, training=training), parts_of(dataset, self.args)
+        return pack_loader(dataset, plan, parts, self.data_collator, self.args)
 
     def evaluate(self, eval_dataset: Dataset | None = None, **kwargs: Any) -> dict[str, float]:
         if eval_dataset is not None and "length" not in eval_dataset.column_names:
-            eval_dataset = self._samples(eval_dataset, self.args, self.processing_class, "eval")
+            eval_dataset = self._encode(eval_dataset, "eval", self.args, self.processing_class)
         return super().evaluate(eval_dataset, **kwargs)
 
     # -- optimiser and loss --
@@ -129,14 +133,8 @@ class MMProLongTrainer(SFTTrainer):
             self.check_for_leaks(model)
             self._checked_for_leaks = True
             # TRL counts from where the process began; what a resumed run has trained before follows from the plan.
-            self._total_train_tokens = self._tokens_until(self.state.global_step)
+            self._total_train_tokens = tokens_until(self.plan(self.train_dataset), self.state.global_step)
         return super().training_step(model, inputs, *args, **kwargs)
-
-    def _tokens_until(self, step: int) -> int:
-        plan = self.plan(self.train_dataset)
-        epoch, steps = divmod(step, plan.steps_per_epoch)
-        begun = plan.packs(epoch)[: steps * plan.packs_per_step]
-        return epoch * sum(plan.lengths) + sum(plan.lengths[index] for pack in begun for index in pack)
 
     def check_for_leaks(self, model: torch.nn.Module) -> float | None:
         """
@@ -149,11 +147,15 @@ class MMProLongTrainer(SFTTrainer):
         Raises:
             RuntimeError: when samples see each other.
         """
-        plan = self.plan(self.train_dataset)
-        shared = next((pack for pack in plan.packs(epoch=0) if len(pack) > 1), None)
-        if shared is None:
+        parts = parts_of(self.train_dataset, self.args)
+        packs = self.plan(self.train_dataset).packs(epoch=0)
+        several = [pack for pack in packs if sum(parts.num_samples[part] for part in pack) > 1]
+        if not several:
             return None
-        pack = self._prepare_inputs(self.data_collator(self.train_dataset.__getitems__(shared)))
+        # One in which a document is shared, if there is one
+        pack = max(several, key=lambda pack: parts.num_samples[pack].max() > 1)
+        rows = PartRows(self.train_dataset).__getitems__(pack_rows(pack, parts))
+        pack = self._prepare_inputs(self.data_collator(rows))
         with self.compute_loss_context_manager():
             leak = measure_leak(model, pack)
         if leak > MAX_LEAK:
@@ -176,9 +178,8 @@ class MMProLongTrainer(SFTTrainer):
             # TRL reads the length off dimension 1 of position_ids, which is 1 in (4, 1, T).
             self._total_train_tokens = total + int(self.accelerator.gather(num_tokens).sum())
             self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
-            step = torch.stack([num_tokens, num_supervised, counts.long()]).double()
-            self._tally += step.to(self._tally.device)
-            self._largest_position = torch.maximum(self._largest_position, inputs["position_ids"][1:].max().cpu())
+            num_questions = len(inputs["layout"].leaves)
+            self._tally.add(num_tokens, num_supervised, num_questions, counts, inputs["position_ids"][1:].max())
         else:
             self._eval_tally += torch.stack([loss.detach().double() * num_supervised, num_supervised.double()]).cpu()
         return result
@@ -193,23 +194,9 @@ class MMProLongTrainer(SFTTrainer):
 
     # -- what is logged and saved --
 
-    def _reset_tally(self) -> None:
-        self._tally = torch.zeros(3, dtype=torch.float64)  # tokens, supervised tokens, packs
-        self._largest_position = torch.zeros((), dtype=torch.int64)
-        self._tally_began = time.perf_counter()
-
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
-            device = self.args.device
-            tokens, supervised, packs = self.accelerator.gather(self._tally[None].to(device)).sum(dim=0).tolist()
-            largest = self.accelerator.gather(self._largest_position[None].to(device)).max().item()
-            logs |= {
-                "supervised_tokens": supervised,
-                "fill": tokens / (packs * self.args.max_length),
-                "largest_position": largest,
-                "tokens_per_second": tokens / (time.perf_counter() - self._tally_began),
-            }
-            self._reset_tally()
+            logs |= self._tally.take(self.accelerator, self.args.max_length)
         super().log(logs, start_time)
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
@@ -258,6 +245,7 @@ class MMProLongTrainer(SFTTrainer):
                 state=self.state,
                 plan=self.plan(self.train_dataset),
                 num_tokens=self._total_train_tokens,
+                num_questions=self.count_questions(self.state.global_step),
                 num_rejected=len(self.rejections["train"]),
                 rope=text.rope_parameters,
                 window=text.max_position_embeddings,

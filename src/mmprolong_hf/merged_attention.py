@@ -1,0 +1,193 @@
+"""
+Attention over a pack in two fused calls: every segment on itself, every branch on its document, merged by log-sum-exp.
+
+For a branch's query with the keys of its document (1) and of its own branch (2), each call gives an output `o` and the log of the
+sum of its exponentiated scores, `l`; the softmax over both sets of keys is
+
+    l = log(exp(l1) + exp(l2)),    o = exp(l1 - l) o1 + exp(l2 - l) o2
+
+The gradients are exact too: a fused backward pass computes the probabilities of its keys again as `exp(score - l)`, and with the
+merged `l` and `o` in the place of its own these are the probabilities of the whole softmax (as in ring attention, Liu et al. 2023,
+arXiv 2310.01889). So a document's keys are read once for all its branches and never copied.
+"""
+
+from typing import Protocol
+
+import torch
+
+from mmprolong_hf.layout import Bounds, PackLayout
+
+
+class Kernel(Protocol):
+    """
+    A fused attention, forward and backward, over runs of queries and keys: run i of the queries sees run i of the keys.
+
+    Queries are `(num_queries, num_heads, head_dim)`, keys and values `(num_keys, num_key_value_heads, head_dim)`, log-sum-exps
+    `(num_heads, num_queries)` in float32.
+    """
+
+    def forward(self, query, key, value, bounds: tuple[Bounds, Bounds], causal: bool, scale: float | None):
+        """Output and log-sum-exp."""
+
+    def backward(
+        self, grad, query, key, value, out, lse, bounds: tuple[Bounds, Bounds], causal: bool, scale: float | None
+    ):
+        """Gradients of query, key and value, for the probabilities that `lse` says and the output `out`."""
+
+
+class CpuKernel:
+    """Torch's flash attention for CPUs, one call a run."""
+
+    def forward(self, query, key, value, bounds, causal, scale):
+        out = torch.empty_like(query)
+        lse = query.new_empty(query.shape[1], query.shape[0], dtype=torch.promote_types(query.dtype, torch.float32))
+        for queries, keys in _runs(bounds):
+            part = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+                _heads(query, queries), _heads(key, keys), _heads(value, keys), 0.0, causal, scale=scale
+            )
+            out[queries], lse[:, queries] = part[0][0].transpose(0, 1), part[1][0]
+        return out, lse
+
+    def backward(self, grad, query, key, value, out, lse, bounds, causal, scale):
+        grads = [torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)]
+        for queries, keys in _runs(bounds):
+            parts = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
+                _heads(grad, queries),
+                _heads(query, queries),
+                _heads(key, keys),
+                _heads(value, keys),
+                _heads(out, queries),
+                lse[None, :, queries],
+                0.0,
+                causal,
+                scale=scale,
+            )
+            for whole, run, part in zip(grads, (queries, keys, keys), parts):
+                whole[run] = part[0].transpose(0, 1)
+        return grads
+
+
+class FlashKernel:
+    """
+    Torch's own flash attention on CUDA, all runs in one call: FlashAttention-2, or what
+    `torch.nn.attention.activate_flash_attention_impl` has put in its place. For float16 and bfloat16.
+    """
+
+    def forward(self, query, key, value, bounds, causal, scale):
+        out, lse, *_ = torch.ops.aten._flash_attention_forward(
+            query, key, value, *self._cu_seqlens(bounds, query.device), 0.0, causal, False, scale=scale
+        )
+        return out, lse
+
+    def backward(self, grad, query, key, value, out, lse, bounds, causal, scale):
+        no_dropout = torch.zeros(2, dtype=torch.uint64, device=query.device)  # its random state, which is not read
+        return torch.ops.aten._flash_attention_backward(
+            grad, query, key, value, out, lse, *self._cu_seqlens(bounds, query.device), 0.0, causal, no_dropout, no_dropout, scale=scale
+        )  # fmt: skip
+
+    @staticmethod
+    def _cu_seqlens(bounds, device):
+        queries, keys = bounds
+        return queries.cu_seqlens(device), keys.cu_seqlens(device), queries.longest, keys.longest
+
+
+def _runs(bounds: tuple[Bounds, Bounds]) -> list[tuple[slice, slice]]:
+    return [(slice(*queries), slice(*keys)) for queries, keys in zip(bounds[0].pairs, bounds[1].pairs, strict=True)]
+
+
+def _heads(tensor: torch.Tensor, run: slice) -> torch.Tensor:
+    """`(tokens, heads, head_dim)` -> `(1, heads, run, head_dim)`, a view."""
+    return tensor[run].transpose(0, 1)[None]
+
+
+class MergedAttention(torch.autograd.Function):
+    """
+    Attention over a pack; see the file's first lines.
+
+    Args (of `apply`):
+        query (`torch.Tensor` of shape `(T, num_heads, head_dim)`):
+        key, value (`torch.Tensor` of shape `(T, num_key_value_heads, head_dim)`):
+        layout (`PackLayout`): Of the pack.
+        scale (`float` or `None`): Of the scores; `head_dim**-0.5` if `None`.
+        kernel (`Kernel`): What attends.
+
+    Returns:
+        `torch.Tensor` of shape `(T, num_heads, head_dim)`.
+
+    Example:
+
+    ```python
+    >>> _ = torch.manual_seed(0)
+    >>> q, k, v = torch.randn(3, 7, 2, 8)
+    >>> shared = MergedAttention.apply(q, k, v, PackLayout.from_lengths([[4, 1, 2]]), None, CpuKernel())
+    >>> alone = [torch.cat([x[:4], x[5:]]) for x in (q, k, v)]  # the document and its second branch as a sample
+    >>> alone = MergedAttention.apply(*alone, PackLayout.from_lengths([[6]]), None, CpuKernel())
+    >>> torch.allclose(shared[5:], alone[4:], atol=1e-6)
+    True
+
+    ```
+    """
+
+    @staticmethod
+    def forward(ctx, query, key, value, layout: PackLayout, scale: float | None, kernel: Kernel) -> torch.Tensor:
+        out, lse = kernel.forward(query, key, value, (layout.segments, layout.segments), True, scale)
+        if layout.documents:
+            branches, documents = _runs_of(layout)
+            far, far_lse = kernel.forward(
+                _gather(query, branches), _gather(key, documents), _gather(value, documents), _across(layout), False, scale
+            )  # fmt: skip
+            near, near_lse = _gather(out, branches), _gather(lse.T, branches)
+            merged = torch.logaddexp(near_lse, far_lse.T)
+            _scatter(out, branches, _weighted(near, near_lse - merged) + _weighted(far, far_lse.T - merged))
+            _scatter(lse.T, branches, merged)
+        ctx.save_for_backward(query, key, value, out, lse)
+        ctx.layout, ctx.scale, ctx.kernel = layout, scale, kernel
+        return out
+
+    @staticmethod
+    def backward(ctx, grad: torch.Tensor):
+        query, key, value, out, lse = ctx.saved_tensors
+        layout, scale, kernel = ctx.layout, ctx.scale, ctx.kernel
+        grad = grad.contiguous()
+        grads = kernel.backward(grad, query, key, value, out, lse, (layout.segments, layout.segments), True, scale)
+        if layout.documents:
+            branches, documents = _runs_of(layout)
+            parts = kernel.backward(
+                _gather(grad, branches),
+                _gather(query, branches),
+                _gather(key, documents),
+                _gather(value, documents),
+                _gather(out, branches),
+                _gather(lse.T, branches).T.contiguous(),
+                _across(layout),
+                False,
+                scale,
+            )
+            for whole, runs, part in zip(grads, (branches, documents, documents), parts):
+                _scatter(whole, runs, _gather(whole, runs) + part)
+        return *grads, None, None, None
+
+
+def _runs_of(layout: PackLayout) -> tuple[list[slice], list[slice]]:
+    return [d.branches for d in layout.documents], [d.tokens for d in layout.documents]
+
+
+def _across(layout: PackLayout) -> tuple[Bounds, Bounds]:
+    return layout.branch_bounds, layout.document_bounds
+
+
+def _gather(tensor: torch.Tensor, runs: list[slice]) -> torch.Tensor:
+    """These runs end to end; a view where there is one."""
+    return tensor[runs[0]] if len(runs) == 1 else torch.cat([tensor[run] for run in runs])
+
+
+def _scatter(tensor: torch.Tensor, runs: list[slice], values: torch.Tensor) -> None:
+    """Writes `values`, laid end to end, into these runs."""
+    sizes = [run.stop - run.start for run in runs]
+    for run, part in zip(runs, values.split(sizes)):
+        tensor[run] = part
+
+
+def _weighted(out: torch.Tensor, log_weight: torch.Tensor) -> torch.Tensor:
+    """`(tokens, heads, head_dim)` times exp of `(tokens, heads)`."""
+    return (out * log_weight.exp()[..., None]).to(out.dtype)
