@@ -13,7 +13,7 @@ from mmprolong_hf.recipe import load_recipe, parse_recipe
 from mmprolong_hf.synthesis.plan import load_plan
 
 ROOT = Path(__file__).resolve().parents[1]
-RECIPE, SHORT_SFT = "recipes/qwen25vl_128k.yaml", "recipes/ablations/short_sft.yaml"
+RECIPE, SHORT_SFT = "recipes/qwen25vl_128k_paper.yaml", "recipes/ablations/short_sft.yaml"
 TEXT = (ROOT / "recipes" / "README.md").read_text(encoding="utf-8").split("## The paper's ablations")[1]
 TABLES = [
     [[cell.strip(" `") for cell in line.strip("| ").split(" | ")] for line in table.splitlines()[2:]]

@@ -32,7 +32,7 @@ def test_every_recipe_is_strict_and_short_headed(path, root):
 
 
 def test_the_papers_recipe_is_the_papers(root):
-    recipe = load_recipe(root / "recipes/qwen25vl_128k.yaml")
+    recipe = load_recipe(root / "recipes/qwen25vl_128k_paper.yaml")
     paper = {
         "rope_theta": 4e6, "max_position_embeddings": 131072, "max_length": 131072, "packs_per_step": 32, "max_steps": 1280,
         "learning_rate": 1e-5, "lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr_rate": 0.1},
@@ -41,6 +41,17 @@ def test_the_papers_recipe_is_the_papers(root):
     }  # fmt: skip
     assert {key: recipe[key] for key in paper} == paper
     assert recipe["max_steps"] * recipe["packs_per_step"] * recipe["max_length"] == 5 * 2**30
+    assert recipe["share_documents"] is False
+
+
+def test_the_shared_recipe_differs_from_the_papers_in_its_batches_alone(root):
+    shared, paper = (load_recipe(root / f"recipes/qwen25vl_128k{name}.yaml") for name in ("", "_paper"))
+    batches = {"share_documents", "max_questions_per_pack", "packs_per_step", "max_questions", "max_steps", "save_steps"}
+    names = {"output_dir", "hub_model_id"}
+    differing = {key for key in {*shared, *paper} if shared.get(key) != paper.get(key)}
+    assert differing == batches | names
+    assert shared["share_documents"] is True
+    assert shared["max_questions"] == 63_000  # the paper's number of questions
 
 
 def test_the_command_line_wins_over_the_recipe(tmp_path):

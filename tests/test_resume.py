@@ -10,6 +10,9 @@ from test_trainer import ATTENTION, make_trainer
         ({"max_length": 200}, "was trained on another plan"),
         ({"packs_per_step": 3}, "was trained on another plan"),
         ({"packing_order": "sequential"}, "was trained on another plan"),
+        ({"share_documents": True}, "was trained on another plan"),
+        ({"balance_window": 2}, "was trained on another plan"),
+        ({"freeze_vision_tower": True}, "was trained on another plan"),  # what a pack costs is otherwise
     ],
 )
 def test_another_run_is_not_resumed(tmp_path, options, message):

@@ -110,6 +110,25 @@ def test_resume_from_the_command_line(world, one_process, environment):
     assert losses[0] == losses[1]
 
 
+def test_a_run_goes_on_with_another_number_of_processes(world, environment):
+    options = ["recipe.yaml", "--packs_per_step", "2", "--max_steps", "4", "--eval_strategy", "no"]
+    whole = ["accelerate", "launch", *options, "--save_steps", "3", "--output_dir", "on_one"]
+    done = run(whole, environment, cwd=world)
+    assert done.returncode == 0, error_of(done)
+    shutil.copytree(world / "on_one" / "checkpoint-3", world / "on_two" / "checkpoint-3")  # in the middle of an epoch
+    command = ["accelerate", "launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0", *options]
+    done = run([*command, "--output_dir", "on_two", "--resume_from_checkpoint", "last"], environment, cwd=world)
+    assert done.returncode == 0, error_of(done)
+    entries = [[e for e in history(world / name) if "loss" in e] for name in ("on_one", "on_two")]
+    assert [entry["step"] for entry in entries[1]] == [1, 2, 3, 4]
+    for key in ("loss", "supervised_tokens", "questions", "num_tokens"):
+        assert entries[1][-1][key] == pytest.approx(entries[0][-1][key], rel=1e-4), key
+    ours, theirs = (load_file(world / name / "model.safetensors") for name in ("on_two", "on_one"))
+    assert max((ours[name] - theirs[name]).abs().max() for name in theirs) < 1e-4
+    before = load_file(world / "on_one" / "checkpoint-3" / "model.safetensors")
+    assert max((ours[name] - before[name]).abs().max() for name in theirs) > 1e-4  # the step after it was taken
+
+
 def test_lora_from_the_command_line_merges(world, environment):
     lora = ["--use_peft", "true", "--lora_r", "4", "--max_steps", "1", "--output_dir", "lora"]
     done = run([sys.executable, "recipe.yaml", *lora], environment, cwd=world)
@@ -138,7 +157,7 @@ def test_the_module_form_and_the_dry_run(world, environment):
     assert done.returncode == 0, error_of(done)
     for part in (
         r"samples +12 of",
-        r"steps +4 of 4 packs \(1.33 epochs\)",
+        r"steps +4 of 4 packs \(4.00 epochs\), 12 questions each",
         r"context +131,072 tokens, rope default, theta 4e\+06",
     ):
         assert re.search(part, done.stdout), part
@@ -182,7 +201,7 @@ def test_a_folder_without_parquet(world, environment):
     assert "error: dataset_name empty holds no Parquet file; make it with `mmprolong build PDFS empty`" in done.stderr
 
 
-@pytest.mark.parametrize("recipe", ["qwen25vl_128k", "qwen3vl_128k"])
+@pytest.mark.parametrize("recipe", ["qwen25vl_128k", "qwen25vl_128k_paper", "qwen3vl_128k"])
 def test_the_big_recipes_dry_run_without_weights_or_hub(root, environment, recipe):
     done = run([sys.executable, f"recipes/{recipe}.yaml", "--dry_run"], environment, cwd=root)
     assert done.returncode == 0, error_of(done)

@@ -107,9 +107,10 @@ def _segments(samples: Sequence[dict[str, Any]]) -> list[tuple[torch.Tensor, ...
     document = cut(samples[0], slice(length))
     for sample in samples:
         same = sample["document_length"] == length and torch.equal(sample["input_ids"][:length], document[0])
-        if not same:
+        if not same or not _same_pages(sample, samples[0]):
             raise ValueError(
-                "samples that share a document begin with different tokens; group samples of one document and the same pages"
+                "samples that share a document begin with different tokens or pages; group samples of one document and the same "
+                "pages"
             )
         # The label after the document is predicted by its last token, which the branches have in common.
         if (
@@ -122,3 +123,9 @@ def _segments(samples: Sequence[dict[str, Any]]) -> list[tuple[torch.Tensor, ...
                 "it, and all targets at least one token after it"
             )
     return [document, *(cut(sample, slice(length, None)) for sample in samples)]
+
+
+def _same_pages(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Pages of the same sizes have the same tokens. Those that were encoded once are not compared number by number."""
+    pages, others = one.get("pixel_values"), other.get("pixel_values")
+    return pages is others or (pages is not None and others is not None and torch.equal(pages, others))

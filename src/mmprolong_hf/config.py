@@ -71,7 +71,7 @@ class MMProLongConfig(SFTConfig):
     )
     max_questions: int | None = field(
         default=None,
-        metadata={"help": "Stop with the step in which so many questions are trained; sets max_steps."},
+        metadata={"help": "Stop with the step in which so many questions are trained, those to fill with not counted; max_steps wins if it is given."},
     )
     balance_window: int = field(
         default=16,
@@ -149,10 +149,6 @@ class MMProLongConfig(SFTConfig):
         for name in ("max_questions_per_pack", "balance_window", "max_questions"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"{name} is {value}, expected at least 1")
-        if self.max_questions is not None and self.max_steps > 0:
-            raise ValueError(
-                f"max_questions is {self.max_questions} and max_steps {self.max_steps}, but the first sets the second; give one"
-            )
         if self.max_length is None:
             raise ValueError("max_length is null, expected the number of tokens in a pack")
         if self.per_device_train_batch_size != 1 or self.per_device_eval_batch_size != 1:

@@ -146,7 +146,7 @@ def describe_run(
         balance_window=args.balance_window,
     )
     packs = plan.packs(epoch=0)
-    if args.max_questions is not None:
+    if args.max_questions is not None and args.max_steps <= 0:
         steps = steps_for_questions(plan, parts, args.max_questions)
     else:
         steps = args.max_steps if args.max_steps > 0 else ceil(args.num_train_epochs * plan.steps_per_epoch)

@@ -76,10 +76,12 @@ class SharedDocument:
         return slice(self.end, self.stop)
 
 
-@dataclass(frozen=True)
 class PackLayout:
     """
     What may see what in a pack: every segment sees itself, causally, and a branch sees the whole of its document too.
+
+    It travels through the model as it is, so that its tensors are made once a pack. A dataclass would not: FSDP with mixed
+    precision builds every dataclass among a layer's inputs anew (torch's `distributed.utils._apply_to_tensors`).
 
     Args:
         segments (`Bounds`): A segment is a sample, or a document that is shared, or a branch of one.
@@ -97,8 +99,8 @@ class PackLayout:
     ```
     """
 
-    segments: Bounds
-    documents: tuple[SharedDocument, ...] = ()
+    def __init__(self, segments: Bounds, documents: tuple[SharedDocument, ...] = ()):
+        self.segments, self.documents = segments, documents
 
     @classmethod
     def from_lengths(cls, lengths: Sequence[Sequence[int]]) -> "PackLayout":

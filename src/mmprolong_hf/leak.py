@@ -5,6 +5,13 @@ from typing import Any
 import torch
 
 from mmprolong_hf.attention import PACKED_ATTENTION
+from mmprolong_hf.layout import PackLayout
+
+SAW_NOTHING = "replacing a sample's text did not change its own logits; the leak test saw nothing"
+IS_BLIND = (
+    f"a sample of a pack does not see the document it shares; attention has to be {PACKED_ATTENTION!r} for that, or "
+    "share_documents off"
+)
 
 
 @torch.no_grad()
@@ -14,7 +21,9 @@ def measure_leak(model: torch.nn.Module, pack: dict[str, Any]) -> float:
     own move. Zero where samples are separate; near 1 where they are not.
 
     Every known way to pack wrongly (a mask of ones, three position rows, a cache) trains without an error, so this is asked of
-    the real model before the first step. It costs two forward passes without gradients, three where a document is shared.
+    the real model before the first step. The first sample's text is replaced; where documents are shared, so are the first
+    document's, which its branches alone have to see, and that of its first branch. It costs two to four forward passes without
+    gradients.
 
     Args:
         model (`torch.nn.Module`): The model, wrapped or not; it is put in eval mode and back.
@@ -43,21 +52,27 @@ def measure_leak(model: torch.nn.Module, pack: dict[str, Any]) -> float:
     training = model.training
     model.eval()
     clean = model(**inputs).logits[0].float()
-    moved = _moved(model, inputs, slice(*leaves[0]), clean)
-    blind = [
-        document
-        for document in layout.documents[:1]
-        if (_moved(model, inputs, document.tokens, clean)[_within(last, document.branches)] == 0).any()
-    ]
+    trials = _trials(layout)
+    moves = [_moved(model, inputs, replaced, clean) for replaced, _ in trials]
     model.train(training)
-    if moved[0] == 0:
-        raise ValueError("replacing the first sample's text did not change its own logits; the leak test saw nothing")
-    if blind:
-        raise ValueError(
-            f"a sample of a pack does not see the document it shares; attention has to be {PACKED_ATTENTION!r} for that, or "
-            "share_documents off"
-        )
-    return (moved[1:].max() / moved[0]).item()
+
+    leaks = []
+    for (replaced, reach), moved in zip(trials, moves):
+        own = torch.tensor([reach.start <= position < reach.stop for position in last], device=moved.device)
+        if (moved[own] == 0).any():
+            raise ValueError(SAW_NOTHING if replaced == reach else IS_BLIND)
+        leaks.append(moved[~own] / moved[own].max())
+    return torch.cat(leaks).max().item()
+
+
+def _trials(layout: PackLayout) -> list[tuple[slice, slice]]:
+    """Tokens whose text is replaced, and the tokens that this may move."""
+    first, *others = (slice(*leaf) for leaf in layout.leaves)
+    trials = [(first, first)]
+    for document in layout.documents[:1]:
+        trials.append((document.tokens, document.branches))
+        trials += [(branch, branch) for branch in others if branch.start == document.end]
+    return trials
 
 
 def _moved(model: torch.nn.Module, inputs: dict[str, Any], run: slice, clean: torch.Tensor) -> torch.Tensor:
@@ -66,7 +81,3 @@ def _moved(model: torch.nn.Module, inputs: dict[str, Any], run: slice, clean: to
     is_text = inputs["mm_token_type_ids"][0, run] == 0
     ids[0, run][is_text] = ids[0, run][is_text].flip(0)
     return (model(**{**inputs, "input_ids": ids}).logits[0].float() - clean).abs().amax(dim=-1)
-
-
-def _within(positions: list[int], run: slice) -> list[int]:
-    return [index for index, position in enumerate(positions) if run.start <= position < run.stop]

@@ -189,5 +189,5 @@ def _scatter(tensor: torch.Tensor, runs: list[slice], values: torch.Tensor) -> N
 
 
 def _weighted(out: torch.Tensor, log_weight: torch.Tensor) -> torch.Tensor:
-    """`(tokens, heads, head_dim)` times exp of `(tokens, heads)`."""
-    return (out * log_weight.exp()[..., None]).to(out.dtype)
+    """`(tokens, heads, head_dim)` times exp of `(tokens, heads)`, in float32: the sum of two such is rounded once."""
+    return out * log_weight.exp()[..., None]

@@ -110,16 +110,22 @@ def share_prefixes(
     if (branches < 1).any():
         sample = int(np.argmax(branches < 1))
         raise ValueError(
-            f"sample {sample} has {lengths[sample]} tokens, {prefix_lengths[sample]} of them in its prefix; expected more"
+            f"sample {sample} has {lengths[sample]} tokens, {prefix_lengths[sample]} of them in its prefix; expected a question "
+            "after it"
         )
     # RandomState, not default_rng: NumPy promises that its stream never changes (NEP 19)
     order = np.random.RandomState(seed).permutation(len(lengths)) if max_questions > 1 else np.arange(len(lengths))
     order = order[np.argsort(prefixes[order], kind="stable")]
+    differing = (np.diff(prefixes[order]) == 0) & (np.diff(prefix_lengths[order]) != 0)
+    if differing.any():
+        one, other = order[np.argmax(differing) :][:2]
+        raise ValueError(
+            f"prefix {prefixes[one]} has {prefix_lengths[one]} tokens in sample {one} and {prefix_lengths[other]} in sample "
+            f"{other}, expected one length for each prefix; number them anew"
+        )
     begins = _part_begins(prefixes[order], prefix_lengths[order], branches[order], max_length, max_questions)
     bounds = np.append(begins, len(order))
     first = order[begins]
-    if not np.array_equal(prefix_lengths[order], np.repeat(prefix_lengths[first], np.diff(bounds))):
-        raise ValueError("samples with the same prefix give it different lengths, expected one length for each prefix")
     document, own = prefix_lengths[first], branches[order]
     total = np.add.reduceat(own, begins) if len(order) else own
     own_pairs = np.add.reduceat(own * (own + 1) // 2, begins) if len(order) else own

@@ -71,7 +71,7 @@ class MMProLongTrainer(SFTTrainer):
             processing_class=processing_class,
             **kwargs,
         )
-        if args.max_questions is not None:
+        if args.max_questions is not None and args.max_steps <= 0:
             plan = self.plan(self.train_dataset)
             self.args.max_steps = steps_for_questions(plan, parts_of(self.train_dataset, args), args.max_questions)
         freeze(self.model, args)  # adapters included, where super() added them

@@ -1,0 +1,1 @@
+"""Metrics of the benchmarks: pure functions over text, importable without torch or a network."""
