@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "merged_attention": {"layout"},
     "attention": {"layout", "merged_attention"},
     "rope": set(),
-    "leak": {"attention"},
+    "leak": {"attention", "layout"},
     "cards": set(),
     "collator": {"layout"},
     "encoding": {"synthesis.render"},

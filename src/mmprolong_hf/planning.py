@@ -88,10 +88,11 @@ def plan_of(
         training (`bool`, *optional*, defaults to `True`): Off for evaluation.
     """
     parts = parts_of(dataset, args)
-    first = dataset.with_format(None)[0]
+    table = dataset.with_format(None)
+    patches_of_a_page = (num // len(pages) for num, pages in zip(table["num_patches"], table["pages"]) if pages)
     cost = CostModel.of(
         Architecture.from_config(config.to_dict()),
-        patches_per_image=first["num_patches"] // max(len(first["pages"]), 1),
+        patches_per_image=next(patches_of_a_page, 0),  # the first that has pages stands for all
         train_vision=not (lora or args.freeze_vision_tower),
         lora=lora,
     )
