@@ -16,15 +16,15 @@ def test_equal_to_a_masked_softmax():
     visible = (sample[:, None] == sample) & (torch.arange(9)[:, None] >= torch.arange(9))
     scores = query @ key.repeat_interleave(2, 1).transpose(2, 3) * 0.3
     expected = scores.masked_fill(~visible, -torch.inf).softmax(-1) @ value.repeat_interleave(2, 1)
-    out, weights = packed_attention(
-        torch.nn.Identity(), query, key, value, None, scaling=0.3, layout=layout
-    )
+    out, weights = packed_attention(torch.nn.Identity(), query, key, value, None, scaling=0.3, layout=layout)
     assert weights is None
     torch.testing.assert_close(out, expected.transpose(1, 2))
 
 
-def test_no_square_tensor_is_ever_made():
-    # 4,096 tokens in samples of 64: anything of T x T would be 16.8M elements, the largest tensor here is far below.
+@pytest.mark.parametrize("shared", [False, True])
+def test_no_square_tensor_is_ever_made(shared):
+    # 4,096 tokens, in samples of 64 or a document of 2,048 with branches of 64: anything of T x T would be 16.8M elements, and
+    # the largest tensor here is far below.
     length, largest = 4096, 0
 
     class Largest(torch.utils._python_dispatch.TorchDispatchMode):
@@ -36,11 +36,13 @@ def test_no_square_tensor_is_ever_made():
             return out
 
     text = {
-        "input_ids": torch.full((64,), 40),
-        "labels": torch.full((64,), 40),
-        "mm_token_type_ids": torch.zeros(64).int(),
+        "input_ids": torch.full((2112 if shared else 64,), 40),
+        "labels": torch.full((2112 if shared else 64,), -100),
+        "mm_token_type_ids": torch.zeros(2112 if shared else 64).int(),
+        "document_length": 2048 if shared else 0,
     }
-    pack = PackCollator()([text] * (length // 64))
+    pack = PackCollator()([[text] * 32] if shared else [text] * 64)
+    assert pack["input_ids"].shape == (1, length)
     del pack["labels"]
     model = tiny.model(attention={"text_config": PACKED_ATTENTION, "vision_config": "sdpa"})
     with torch.no_grad(), Largest():
@@ -53,10 +55,12 @@ def test_no_square_tensor_is_ever_made():
     assert largest >= length * length  # the guard: this is what the default path does
 
 
-def test_a_cache_and_a_padding_mask_are_refused():
+def test_a_cache_dropout_and_a_padding_mask_are_refused():
     tensors = torch.randn(3, 1, 2, 5, 8)
     with pytest.raises(ValueError, match="1 queries for 5 keys"):
         packed_attention(torch.nn.Identity(), tensors[0][:, :, :1], tensors[1], tensors[2], None)
+    with pytest.raises(ValueError, match=r"got a dropout of 0\.1; it has none"):
+        packed_attention(torch.nn.Identity(), *tensors, None, dropout=0.1)
     model = tiny.model(attention={"text_config": PACKED_ATTENTION, "vision_config": "sdpa"})
     with pytest.raises(ValueError, match="packs are not padded"):
         model(input_ids=torch.full((1, 4), 40), attention_mask=torch.tensor([[0, 1, 1, 1]]), use_cache=False)

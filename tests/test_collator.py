@@ -7,6 +7,8 @@ import torch.nn.functional as F
 
 from mmprolong_hf.attention import PACKED_ATTENTION
 from mmprolong_hf.collator import PackCollator
+from mmprolong_hf.encoding import encode_sample
+from mmprolong_hf.layout import SharedDocument
 from mmprolong_hf.positions import IGNORE_INDEX
 
 ATTENTION = {
@@ -128,3 +130,82 @@ def test_our_attention_leaks_without_the_layout():
     samples = tiny.samples(tiny.processor(), PACKS[4])
     pack = {key: value for key, value in PackCollator()(samples).items() if key != "layout"}
     assert (logits(model, pack) - separate_logits(model, samples)).abs().max() > 0.5
+
+
+def questions_of(family="qwen2_5_vl", count=3):
+    """Samples of one document of two pages, whose answers have different lengths."""
+    pages = [tiny.page(n, 84 + 28 * n) for n in range(2)]
+    return [
+        encode_sample(tiny.processor(family), pages, [1, 2], f"What is on page {k}?", "7 " * 3**k + "x")
+        for k in range(count)
+    ]
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_a_shared_document_stands_once_and_each_branch_goes_on_from_it(family):
+    model, (plain, *_), samples = tiny.model(family), tiny.samples(tiny.processor(family)), questions_of(family)
+    pack = PackCollator()([plain, samples])
+    begin, length = len(plain["input_ids"]), samples[0]["document_length"]
+    assert pack["layout"].documents == (SharedDocument(begin, begin + length, pack["input_ids"].shape[1]),)
+    assert torch.equal(pack["pixel_values"], torch.cat([plain["pixel_values"], samples[0]["pixel_values"]]))
+    assert not any("seq_lens" in key or "max_length" in key for key in pack)
+    for sample, (start, end) in zip(samples, pack["layout"].leaves[1:], strict=True):
+        inputs = {key: sample[key][None] for key in ("input_ids", "mm_token_type_ids")}
+        positions, _ = model.model.get_rope_index(**inputs, image_grid_thw=sample["image_grid_thw"])
+        whole = torch.cat([torch.arange(len(sample["input_ids"]))[None], positions[:, 0]])
+        run = [*range(begin, begin + length), *range(start, end)]
+        assert torch.equal(pack["position_ids"][:, 0, run], whole)
+        for key in ("input_ids", "labels", "mm_token_type_ids"):
+            assert torch.equal(pack[key][0, run], sample[key])
+    supervised = sum((sample["labels"] != IGNORE_INDEX).sum() for sample in [plain, *samples])
+    assert (pack["labels"] != IGNORE_INDEX).sum() == supervised
+
+
+def changed(sample, **columns):
+    return {**sample, **{name: change(sample[name].clone()) for name, change in columns.items()}}
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"input_ids": lambda ids: ids.index_fill_(0, torch.tensor([2]), 9)},  # another document
+        {"pixel_values": lambda pixels: pixels.flip(0)},  # other pages of the same sizes
+        {"image_grid_thw": lambda grids: grids[:, [0, 2, 1]]},  # pages that are as wide as these are high
+    ],
+)
+def test_samples_of_different_documents_cannot_share(columns):
+    first, second, third = questions_of()
+    with pytest.raises(ValueError, match="begin with different tokens or pages; group samples of one document"):
+        PackCollator()([[first, changed(second, **columns), third]])
+
+
+def test_samples_with_other_pages_or_none_cannot_share():
+    first, second, _ = questions_of()
+    fewer = encode_sample(tiny.processor(), [tiny.page(0)], [1], "Why?", "x")
+    blank = {key: value for key, value in second.items() if key != "pixel_values"}
+    for other in (fewer, blank):
+        with pytest.raises(ValueError, match="begin with different tokens or pages"):
+            PackCollator()([[first, other]])
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize(
+    ("column", "place", "value"),
+    [
+        ("labels", -1, 40),  # the document's last token
+        ("labels", 0, 40),  # a branch's first, which that one predicts for all branches
+        ("mm_token_type_ids", 0, 1),  # an image in a branch
+    ],
+)
+def test_targets_and_images_on_the_wrong_side_are_refused(column, place, value, later):
+    samples = questions_of()
+    at = torch.tensor([samples[0]["document_length"] + place])
+    samples[later] = changed(samples[later], **{column: lambda values: values.index_fill_(0, at, value)})
+    with pytest.raises(ValueError, match="a target or an image on the wrong side of its document_length"):
+        PackCollator()([samples])
+
+
+def test_questions_without_a_document_cannot_share():
+    text = [encode_sample(tiny.processor(), [], [], question, "x") for question in ("Why?", "Who?")]
+    with pytest.raises(ValueError, match=r"on the wrong side of its document_length \(0\)"):
+        PackCollator()([text])

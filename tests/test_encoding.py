@@ -8,12 +8,15 @@ from transformers import AutoImageProcessor, AutoTokenizer, Qwen2Config
 
 from mmprolong_hf.encoding import (
     answer_ids,
+    encode_branch,
+    encode_document,
     encode_prompt,
     encode_sample,
     image_limits,
     load_processor,
     prompt_text,
     save_processor,
+    split_prompt,
     text_length,
 )
 from mmprolong_hf.lengths import page_grid, sample_length, sample_span
@@ -56,6 +59,47 @@ def test_only_the_answer_and_its_end_are_labelled(family):
     assert torch.equal(sample["input_ids"][-len(labelled) :], labelled)
     prompt = encode_prompt(processor, pages(2), [1, 2], QUESTION)
     assert torch.equal(sample["input_ids"][: -len(labelled)], prompt["input_ids"][0])
+
+
+@pytest.mark.parametrize("numbers", [[], [1], [4, 10, 120]])
+@pytest.mark.parametrize("question", [QUESTION, "\n 12? ", "µ"])
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_a_document_and_a_branch_are_the_whole_sample(family, question, numbers):
+    processor, images = tiny.processor(family), pages(len(numbers))
+    document = encode_document(processor, images, numbers)
+    sample = encode_branch(processor, document, numbers, question, ANSWER)
+    torch.testing.assert_close(sample, encode_sample(processor, images, numbers, question, ANSWER), rtol=0, atol=0)
+    assert sample["document_length"] == len(document["input_ids"])
+    assert (sample["document_length"] > 0) == bool(numbers)
+
+    prompt = encode_prompt(processor, images, numbers, question)
+    length = prompt["input_ids"].shape[1]
+    assert sample["input_ids"][length:].tolist() == answer_ids(processor, ANSWER)
+    assert not sample["mm_token_type_ids"][length:].any()
+    for key in ("input_ids", "mm_token_type_ids"):
+        assert torch.equal(sample[key][:length], prompt[key][0])
+    for key in ("pixel_values", "image_grid_thw"):
+        assert (key in sample) == bool(numbers)
+        assert not numbers or torch.equal(sample[key], prompt[key])
+
+
+@pytest.mark.parametrize("numbers", [[], [1], [4, 10, 120]])
+@pytest.mark.parametrize("question", [QUESTION, "\n 12? ", "µ"])
+def test_the_two_parts_of_a_prompt_have_the_tokens_of_the_whole(question, numbers):
+    processor = tiny.processor()
+
+    def tokens(text):
+        return processor.tokenizer(text, add_special_tokens=False).input_ids
+
+    parts = split_prompt(processor, numbers, question)
+    assert "".join(parts) == prompt_text(processor, numbers, question)
+    assert tokens(parts[0]) + tokens(parts[1]) == tokens("".join(parts))
+    assert question in parts[1]
+    assert split_prompt(processor, numbers, "Why?")[0] == parts[0]
+    # The guard: most other cuts would not do
+    text = "".join(parts)
+    cuts = [tokens(text[:cut]) + tokens(text[cut:]) == tokens(text) for cut in range(1, len(text))]
+    assert 0 < sum(cuts) < len(cuts)
 
 
 def test_nothing_is_labelled_when_unsupervised():

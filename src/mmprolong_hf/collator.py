@@ -106,8 +106,7 @@ def _segments(samples: Sequence[dict[str, Any]]) -> list[tuple[torch.Tensor, ...
     length = samples[0]["document_length"]
     document = cut(samples[0], slice(length))
     for sample in samples:
-        same = sample["document_length"] == length and torch.equal(sample["input_ids"][:length], document[0])
-        if not same or not _same_pages(sample, samples[0]):
+        if not torch.equal(sample["input_ids"][:length], document[0]) or not _same_pages(sample, samples[0]):
             raise ValueError(
                 "samples that share a document begin with different tokens or pages; group samples of one document and the same "
                 "pages"
@@ -127,5 +126,8 @@ def _segments(samples: Sequence[dict[str, Any]]) -> list[tuple[torch.Tensor, ...
 
 def _same_pages(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Pages of the same sizes have the same tokens. Those that were encoded once are not compared number by number."""
-    pages, others = one.get("pixel_values"), other.get("pixel_values")
-    return pages is others or (pages is not None and others is not None and torch.equal(pages, others))
+
+    def same(ours: torch.Tensor | None, theirs: torch.Tensor | None) -> bool:
+        return ours is theirs or (ours is not None and theirs is not None and torch.equal(ours, theirs))
+
+    return all(same(one.get(name), other.get(name)) for name in ("pixel_values", "image_grid_thw"))
