@@ -5,7 +5,8 @@ from transformers import AutoModelForImageTextToText
 
 from mmprolong_hf.demo.card_documents import CARD_TITLES
 from mmprolong_hf.demo.model import SPECIAL_TOKENS, make_tiny_model, make_tokenizer
-from mmprolong_hf.encoding import answer_ids, encode_prompt, image_limits, load_processor, prompt_text
+from mmprolong_hf.encoding import encode_prompt, image_limits, load_processor
+from mmprolong_hf.prompt import answer_ids, prompt_text
 from mmprolong_hf.rope import extend_context
 
 

@@ -7,20 +7,17 @@ import torch
 from transformers import AutoImageProcessor, AutoTokenizer, Qwen2Config
 
 from mmprolong_hf.encoding import (
-    answer_ids,
     encode_branch,
     encode_document,
     encode_prompt,
     encode_sample,
     image_limits,
     load_processor,
-    prompt_text,
     save_processor,
-    split_prompt,
-    text_length,
 )
 from mmprolong_hf.lengths import page_grid, sample_length, sample_span
 from mmprolong_hf.positions import IGNORE_INDEX, mrope_position_ids
+from mmprolong_hf.prompt import answer_ids, prompt_text, split_prompt, text_length
 
 QUESTION, ANSWER = "What is the title of the section that starts on page 12?", "Zurück zu 42 µm"
 

@@ -8,7 +8,8 @@ import tiny
 import torch
 from PIL import Image
 
-from mmprolong_hf.encoding import decode_image, encode_sample, save_processor
+from mmprolong_hf.encoding import encode_sample, save_processor
+from mmprolong_hf.rows import decode_image
 from mmprolong_hf.evaluation.drawing import Needle
 from mmprolong_hf.evaluation.needle import hide_needle, measure_needle, run_needle
 

@@ -27,9 +27,11 @@ MAY_IMPORT = {
     "leak": {"attention", "layout"},
     "cards": set(),
     "collator": {"layout"},
-    "encoding": {"synthesis.render"},
-    "samples": {"encoding"},
-    "sample_encoder": {"encoding", "sharing"},
+    "prompt": set(),
+    "rows": {"synthesis.render"},
+    "encoding": {"prompt"},
+    "samples": {"encoding", "prompt"},
+    "sample_encoder": {"encoding", "rows", "sharing"},
     "config": {"plan", "samples"},
     "planning": {"architecture", "config", "estimate", "plan", "sample_encoder", "samples", "sharing"},
     "models": {"attention", "config", "encoding", "rope"},
@@ -66,7 +68,7 @@ MAY_IMPORT = {
     },
     "train": {"config", "dry_run", "encoding", "models", "recipe", "samples", "trainer"},
     "synthesis": {"synthesis"},
-    "evaluation": {"encoding", "evaluation", "synthesis.schema"},
+    "evaluation": {"encoding", "evaluation", "prompt", "rows", "synthesis.schema"},
 }
 FREE = {"cli", "demo"}  # the outermost layer, which nothing imports
 EVERYWHERE = {"lengths", "positions"}

@@ -5,8 +5,9 @@ import torch
 from datasets import Dataset, DatasetInfo
 from synthetic_pdf import built, report
 
-from mmprolong_hf.encoding import UndecodedRows, decode_image, encode_sample
+from mmprolong_hf.encoding import encode_sample
 from mmprolong_hf.positions import IGNORE_INDEX
+from mmprolong_hf.rows import UndecodedRows, decode_image
 from mmprolong_hf.sample_encoder import samples_dataset
 from mmprolong_hf.samples import (
     Rejection,

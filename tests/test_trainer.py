@@ -12,7 +12,7 @@ from mmprolong_hf.trainer import MMProLongTrainer
 ATTENTION = {"text_config": PACKED_ATTENTION, "vision_config": "sdpa"}
 
 
-def make_trainer(folder, *, model=None, eval_dataset=None, peft_config=None, **options):
+def make_trainer(folder, *, model=None, eval_dataset=None, fill_dataset=None, peft_config=None, **options):
     options = {
         "max_length": 128, "packs_per_step": 2, "learning_rate": 1e-3, "logging_steps": 1, "save_strategy": "no", "bf16": False,
         "use_cpu": True, "report_to": "none", "disable_tqdm": True, "num_train_epochs": 2,
@@ -23,6 +23,7 @@ def make_trainer(folder, *, model=None, eval_dataset=None, peft_config=None, **o
         args=MMProLongConfig(output_dir=str(folder), **options),
         train_dataset=tiny.documents(),
         eval_dataset=eval_dataset,
+        fill_dataset=fill_dataset,
         processing_class=tiny.processor(),
         peft_config=peft_config,
     )
@@ -190,6 +191,35 @@ def test_what_is_logged_is_what_the_plan_says(tmp_path):
         assert entry["supervised_tokens"] == sum(table["num_supervised"][sample] for sample in samples)
         assert entry["largest_position"] == max(table["span"][sample] for sample in samples) - 1
         assert entry["tokens_per_second"] > 0
+
+
+def test_a_dataset_to_fill_with_takes_room_and_no_pack(tmp_path):
+    options = {"max_length": 200, "num_train_epochs": 1, "packs_per_step": 1}
+    plain = make_trainer(tmp_path / "plain", **options)
+    filled = make_trainer(tmp_path / "filled", fill_dataset=tiny.documents(9, max_pages=1), **options)
+    plans = [trainer.plan(trainer.train_dataset) for trainer in (plain, filled)]
+    assert plans[0].num_packs == plans[1].num_packs
+    assert plans[1].num_fill == 9
+    assert plans[1].fill > plans[0].fill + 0.03
+    filled.train()
+    questions = [entry["questions"] for entry in filled.state.log_history if "questions" in entry]
+    assert len(questions) == plans[0].num_packs
+    assert 12 < sum(questions) <= 12 + 9
+    assert sum(questions) == filled.count_questions(len(questions))
+
+
+def test_a_dataset_to_fill_with_has_the_same_columns(tmp_path):
+    with pytest.raises(ValueError, match="the dataset to fill with differs in title; expected the columns of the dataset"):
+        make_trainer(tmp_path, fill_dataset=tiny.documents(2).remove_columns("title"))
+
+
+def test_max_questions_sets_the_steps(tmp_path):
+    options = {"packs_per_step": 1, "share_documents": True, "max_length": 160}
+    trainer = make_trainer(tmp_path, max_questions=15, **options)
+    trainer.train()
+    questions = [entry["questions"] for entry in trainer.state.log_history if "questions" in entry]
+    assert sum(questions) >= 15 > sum(questions[:-1])  # twelve in the first epoch, so it goes on into the second
+    assert make_trainer(tmp_path, max_questions=15, max_steps=1, **options).args.max_steps == 1
 
 
 def test_a_model_card_tells_the_run(tmp_path, root):

@@ -160,9 +160,9 @@ def needle(
 ) -> None:
     """Hide a sentence in page images, ask for it, and draw a heat map of context length and depth."""
     from mmprolong_hf.config import DataArguments
-    from mmprolong_hf.encoding import UndecodedRows
     from mmprolong_hf.evaluation.drawing import Needle
     from mmprolong_hf.evaluation.needle import run_needle
+    from mmprolong_hf.rows import UndecodedRows
     from mmprolong_hf.samples import check_columns
     from mmprolong_hf.train import load_documents
 

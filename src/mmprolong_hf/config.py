@@ -71,7 +71,9 @@ class MMProLongConfig(SFTConfig):
     )
     max_questions: int | None = field(
         default=None,
-        metadata={"help": "Stop with the step in which so many questions are trained, those to fill with not counted; max_steps wins if it is given."},
+        metadata={
+            "help": "Stop with the step in which so many questions are trained, those to fill with not counted; max_steps wins if it is given."
+        },
     )
     balance_window: int = field(
         default=16,

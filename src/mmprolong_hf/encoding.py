@@ -1,19 +1,17 @@
 """The one file that calls a processor: page images, a question and an answer become tokens, labels and pixels."""
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 
 import torch
 import transformers
-from datasets import Dataset
 from PIL import Image
 from transformers import AutoConfig, AutoProcessor, ProcessorMixin
 from transformers.utils import is_torchvision_available
 
 from mmprolong_hf.lengths import ImageLimits
 from mmprolong_hf.positions import IGNORE_INDEX
-from mmprolong_hf.synthesis.render import PdfPages
+from mmprolong_hf.prompt import answer_ids, prompt_text, split_prompt
 
 
 class _ImageOnly:
@@ -37,7 +35,6 @@ class Qwen3VLProcessor(_ImageOnly, transformers.Qwen3VLProcessor):
     """Qwen3-VL's processor without its video half."""
 
 
-VISION_END = "<|vision_end|>"  # of both families, after every image
 DOCUMENT_KEYS = ("input_ids", "mm_token_type_ids", "pixel_values", "image_grid_thw")
 IMAGE_ONLY_PROCESSORS = {"qwen2_5_vl": Qwen2_5_VLProcessor, "qwen3_vl": Qwen3VLProcessor}
 
@@ -94,65 +91,6 @@ def image_limits(processor: ProcessorMixin) -> ImageLimits:
         min_pixels=image_processor.size["shortest_edge"],
         max_pixels=image_processor.size["longest_edge"],
     )
-
-
-def prompt_text(processor: ProcessorMixin, page_numbers: Sequence[int], question: str) -> str:
-    """
-    The prompt as the chat template writes it, up to where the answer starts: every page is named by its number and stands
-    before the question, so that all questions about a document share their beginning.
-    """
-    content = []
-    for index, number in enumerate(page_numbers):
-        newline = "\n" if index else ""
-        content += [{"type": "text", "text": f"{newline}Page {number}:\n"}, {"type": "image"}]
-    content.append({"type": "text", "text": f"\n\n{question}" if page_numbers else question})
-    messages = [{"role": "user", "content": content}]
-    return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-
-
-def split_prompt(processor: ProcessorMixin, page_numbers: Sequence[int], question: str) -> tuple[str, str]:
-    """
-    [`prompt_text`] in two: the document, up to the end of its last page, and what only this question has. The cut is at a special
-    token, so tokens of the two parts are the tokens of the whole.
-    """
-    text = prompt_text(processor, page_numbers, question)
-    if not page_numbers:
-        return "", text
-    end = len(text) - len(prompt_text(processor, page_numbers[:1], question).split(VISION_END, 1)[1])
-    return text[:end], text[end:]
-
-
-def document_text_length(processor: ProcessorMixin, page_numbers: Sequence[int]) -> int:
-    """
-    Tokens of a document that belong to no image (and not to the two markers around each): what
-    [`~mmprolong_hf.lengths.sample_length`] adds the pages to. No image is needed.
-    """
-    document, _ = split_prompt(processor, page_numbers, "")
-    return len(processor.tokenizer(document, add_special_tokens=False).input_ids) - 3 * len(page_numbers)
-
-
-def branch_length(processor: ProcessorMixin, page_numbers: Sequence[int], question: str, answer: str) -> int:
-    """Tokens of a question and its answer behind a document of these pages."""
-    _, branch = split_prompt(processor, page_numbers[:1], question)
-    prompt = processor.tokenizer(branch, add_special_tokens=False).input_ids
-    return len(prompt) + len(answer_ids(processor, answer))
-
-
-def text_length(processor: ProcessorMixin, page_numbers: Sequence[int], question: str, answer: str) -> int:
-    """[`document_text_length`] and [`branch_length`] together."""
-    return document_text_length(processor, page_numbers) + branch_length(processor, page_numbers, question, answer)
-
-
-def answer_ids(processor: ProcessorMixin, answer: str) -> list[int]:
-    """
-    An answer's tokens with the end of the turn: tokenised by itself, since that is how a model has to write it.
-
-    Raises:
-        ValueError: when the answer is empty or begins or ends with white space, which a prompt's end could merge with.
-    """
-    if not answer or answer != answer.strip():
-        raise ValueError(f"answer is {answer!r}, expected text without white space at its ends")
-    return [*processor.tokenizer(answer, add_special_tokens=False).input_ids, processor.tokenizer.eos_token_id]
 
 
 def encode_prompt(
@@ -258,43 +196,3 @@ def encode_sample(
         raise ValueError(f"{len(images)} page images but {len(page_numbers)} page numbers")
     document = encode_document(processor, images, page_numbers)
     return encode_branch(processor, document, page_numbers, question, answer, supervised=supervised)
-
-
-class UndecodedRows(Sequence):
-    """
-    Rows of a dataset with their images as stored, to be opened one by one: a plain row of a long document decodes all its pages.
-
-    In the compact form, where a row has no images but the `pdf` itself, its `images` are the pages rendered when they are opened.
-
-    Args:
-        dataset (`Dataset`): With a column `images`.
-    """
-
-    def __init__(self, dataset: Dataset):
-        self.rows = dataset.with_format("arrow")
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict:
-        if not 0 <= index < len(self):
-            raise IndexError(f"row {index} of {len(self)}")
-        row = self.rows[index].to_pylist()[0]
-        if row.get("pdf") and not row["images"]:
-            row["images"] = PdfPages(row["pdf"], row["dpi"], row["engine"], row["image_format"])
-        return row
-
-
-def decode_image(image: dict | Image.Image) -> Image.Image:
-    """
-    A page image of a dataset row, whether its column is decoded or holds encoded bytes.
-
-    Example:
-
-    ```python
-    >>> decode_image(Image.new("RGB", (4, 3))).size
-    (4, 3)
-
-    ```
-    """
-    return image if isinstance(image, Image.Image) else Image.open(BytesIO(image["bytes"]))

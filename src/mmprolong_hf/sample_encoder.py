@@ -7,7 +7,8 @@ import PIL.Image
 from datasets import Dataset, concatenate_datasets
 from transformers import ProcessorMixin
 
-from mmprolong_hf.encoding import UndecodedRows, decode_image, encode_branch, encode_document
+from mmprolong_hf.encoding import encode_branch, encode_document
+from mmprolong_hf.rows import UndecodedRows, decode_image
 from mmprolong_hf.sharing import Parts, share_prefixes
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datasets import Dataset
 from transformers import ProcessorMixin
 
-from mmprolong_hf.encoding import answer_ids, branch_length, document_text_length, image_limits, text_length
+from mmprolong_hf.encoding import image_limits
 from mmprolong_hf.lengths import page_grid, sample_length, sample_span
+from mmprolong_hf.prompt import answer_ids, branch_length, document_text_length, text_length
 
 REQUIRED_COLUMNS = ("source", "page_sizes", "images", "questions")
 SAMPLE_COLUMNS = (

@@ -6,7 +6,8 @@ from itertools import accumulate, takewhile
 
 from transformers import ProcessorMixin
 
-from mmprolong_hf.encoding import image_limits, text_length
+from mmprolong_hf.encoding import image_limits
+from mmprolong_hf.prompt import text_length
 from mmprolong_hf.lengths import NUM_IMAGE_MARKERS, page_grid, page_tokens, sample_length
 
 # A context that is shorter than this part of the wanted length, because there are no more pages, is not of that length.

@@ -14,7 +14,8 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, ProcessorMixin
 
 import mmprolong_hf
-from mmprolong_hf.encoding import decode_image, image_limits, load_processor
+from mmprolong_hf.encoding import image_limits, load_processor
+from mmprolong_hf.rows import decode_image
 from mmprolong_hf.evaluation.drawing import Needle, draw_needle
 from mmprolong_hf.evaluation.generate import answer, load_model
 from mmprolong_hf.evaluation.haystack import context_length, fill_context, page_at_depth, page_order
@@ -43,7 +44,7 @@ def run_needle(
     Args:
         model_path (`str`): A checkpoint folder, or the id of a model on the Hub.
         documents (`Sequence[dict]`): Rows with `doc_id`, `page_sizes` and `images` as in `DOCUMENT_FEATURES`. Images of
-            [`~mmprolong_hf.encoding.UndecodedRows`] are opened only where they are needed.
+            [`~mmprolong_hf.rows.UndecodedRows`] are opened only where they are needed.
         output_folder (`str` or `Path`): Made if it does not exist.
         lengths, depths, trials, needle, seed: As in [`measure_needle`].
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tqdm import tqdm
 from transformers import PreTrainedModel, ProcessorMixin
 
-from mmprolong_hf.encoding import decode_image
+from mmprolong_hf.rows import decode_image
 from mmprolong_hf.evaluation.generate import answer
 from mmprolong_hf.evaluation.scoring import exact_match, wilson_interval
 
