@@ -1,0 +1,106 @@
+"""metrics/judge_score.py against the cases of tests/data/vectors/mmlongbench.json, and on bad replies."""
+
+import builtins
+import json
+from pathlib import Path
+
+import pytest
+from random_text import random_texts
+
+from mmprolong_hf.evaluation.metrics.judge_score import judge_score, score
+
+ALL = json.loads((Path(__file__).parent / "data/vectors/mmlongbench.json").read_text(encoding="utf-8"))["cases"]
+CASES = [case for case in ALL if case["function"] == "judge_score"]
+LIST_GOLD = '["a", "b", "c"]'
+
+
+def counts(given, covered):
+    return f'[JSON]: {{"student_answer_count": {given}, "covered_count": {covered}}}'
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+def test_vectors(case):
+    inputs = {name: case["inputs"][name] for name in ("gold", "judge_response", "answer_format")}
+    if "raises" in case:
+        with pytest.raises(getattr(builtins, case["raises"])):
+            judge_score(**inputs, upstream_compat=True)
+        assert score(**inputs).value == judge_score(**inputs) == 0
+        assert "counts that make no score" in score(**inputs).error
+        return
+    expected = case["expected"]["score"]
+    assert judge_score(**inputs, upstream_compat=True) == pytest.approx(expected, abs=1e-9)
+    assert judge_score(**inputs) == pytest.approx(min(max(expected, 0), 1), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("reply", "upstream", "value", "error"),
+    [
+        ("[Score]: 1 point", 1, 1, None),
+        ('[Score]:0 points\n[JSON]: {"answer_score": 1}', 0, 0, None),
+        ("[Score]: 5 points", 5, 1, "the judge gave 5, expected 0 to 1"),
+        ("[Score]: -2 points", -2, 0, "the judge gave -2, expected 0 to 1"),
+        ('[JSON]:\n```json\n{"answer_score": 0.5, "why": {"x": 1}}', 0.5, 0.5, None),
+        ('[JSON]: {"answer_score": "1"}', 1, 1, None),
+        ('[JSON]: {"answer_score": [1]}', 0, 0, "the judge gave no score"),
+        ('[JSON]: {"other": 1}', 0, 0, "the judge gave no score"),
+        ('[JSON]: {"answer_score": 1', 1, 1, None),
+        ('I say "answer_score":1.', 1, 1, None),
+        ('[JSON]: {"answer_score": 1e999}', float("inf"), 0, "the judge gave inf, expected 0 to 1"),
+        ('[JSON]: {"answer_score": NaN}', None, 0, "the judge gave nan, expected 0 to 1"),
+        ("[JSON]: " + '{"a":' * 100_000, 0, 0, "the judge gave no score"),
+        ("Looks right.", 0, 0, "the judge gave no score"),
+        ("", 0, 0, "the judge gave no score"),
+    ],
+)
+def test_points(reply, upstream, value, error):
+    result = score("5", reply, "Integer")
+    assert (result.value, result.error) == (value, error)
+    if upstream is not None:  # not a number is not equal to itself
+        assert judge_score("5", reply, "Integer", upstream_compat=True) == upstream
+
+
+@pytest.mark.parametrize(
+    ("reply", "value", "error"),
+    [
+        (counts(3, 3), 1, None),
+        (counts(2, 1), 0.4, None),
+        (counts(5, 0), 0, None),
+        ('"student_answer_count": 2 "covered_count": 1', 0.4, None),
+        (counts(1, 3), 1, "the judge gave 1.5, expected 0 to 1"),
+        (counts(-3, 3), 0, "counts that make no score"),
+        (counts(0, 2), 0, "counts that make no score"),
+        (counts('"2"', 1), 0, "counts that make no score"),
+        (counts("NaN", 1), 0, "the judge gave nan"),
+        (counts(3, "null"), 0, "the judge gave no score"),
+        ("fine", 0, "the judge gave no score"),
+    ],
+)
+def test_lists(reply, value, error):
+    result = score(LIST_GOLD, reply, "List")
+    assert result.value == pytest.approx(value)
+    assert result.error is None if error is None else error in result.error
+
+
+@pytest.mark.parametrize(
+    ("gold", "reply", "error"),
+    [
+        (LIST_GOLD, counts(0, 2), ZeroDivisionError),
+        (LIST_GOLD, counts('"2"', 1), TypeError),
+        ("[]", counts(1, 1), ZeroDivisionError),
+        ("[1, 2", counts(1, 1), ValueError),
+    ],
+)
+def test_upstream_raises(gold, reply, error):
+    with pytest.raises(error):
+        judge_score(gold, reply, "List", upstream_compat=True)
+    assert judge_score(gold, reply, "List") == 0
+
+
+def test_random_replies_raise_nothing():
+    told = 0
+    for text in random_texts(10_000, seed=6):
+        for gold, answer_format in (("5", "Integer"), (LIST_GOLD, "List")):
+            result = score(gold, text, answer_format)
+            assert 0 <= result.value <= 1
+            told += result.error is not None
+    assert 10_000 < told < 20_000

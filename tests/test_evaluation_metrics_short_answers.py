@@ -1,0 +1,94 @@
+"""metrics/short_answers.py: the cases of tests/data/vectors/mmlongbench_doc.json, and by hand where those are silent."""
+
+import json
+from pathlib import Path
+
+import pytest
+from random_text import random_texts
+
+from mmprolong_hf.evaluation.metrics.short_answers import (
+    anls_compute,
+    is_exact_match,
+    is_float,
+    is_float_equal,
+    score_text,
+)
+
+CASES = json.loads((Path(__file__).parent / "data/vectors/mmlongbench_doc.json").read_text(encoding="utf-8"))["cases"]
+
+
+def cases(function):
+    found = [case for case in CASES if case["function"] == function]
+    assert found
+    return pytest.mark.parametrize("case", found, ids=[case["id"] for case in found])
+
+
+@cases("is_exact_match")
+def test_is_exact_match(case):
+    assert is_exact_match(**case["inputs"]) == case["expected"]
+
+
+@cases("anls_compute")
+def test_anls_compute(case):
+    assert anls_compute(**case["inputs"]) == pytest.approx(case["expected"], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see https://a.b",
+        "x.py",
+        "a.ipynb",
+        "pages",
+        "12",
+        "555 1234",
+        "2019-05-01",
+        "2019 05 01",
+        "9 a.m.",
+        "a.b@c.org",
+    ],
+)
+def test_fixed_forms(text):
+    assert is_exact_match(text)
+    assert score_text(text, text) == 1
+    assert score_text(text, text + "x") == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["http://a.b", "x.pyc", "a page", "1.2", "5-", "2019-5-1", "9 am", "a@b", "see a@b.co", "12 34 5", ""]
+)
+def test_other_texts(text):
+    assert not is_exact_match(text)
+
+
+@pytest.mark.parametrize(
+    ("gold", "prediction", "equal"),
+    [
+        (100.0, 101.0, True),
+        (100.0, 101.1, False),
+        (100.0, 1.0, True),  # a percentage
+        (0.5, 50.0, True),
+        (0.001, 0.0, True),  # equal at two decimals
+        (0.001, 0.004, False),  # not at three
+        (0.1234, 0.1266, False),  # compared at four decimals, and more than 1 % apart
+        (1e-7, 2e-7, True),  # str() has no point: three decimals
+        (float("nan"), float("nan"), False),
+        (float("inf"), float("inf"), True),
+        (1e308, -1e308, False),
+    ],
+)
+def test_is_float_equal(gold, prediction, equal):
+    assert is_float_equal(gold, prediction) is equal
+
+
+def test_half_alike_is_not_alike():
+    assert anls_compute("ab", "ax") == 0
+    assert anls_compute("abc", "abx") == pytest.approx(2 / 3)
+
+
+def test_no_text_raises():
+    texts = random_texts(10_000)
+    for gold, prediction in zip(texts, reversed(texts), strict=True):
+        assert 0 <= score_text(gold, prediction) <= 1
+        if is_float(gold):
+            assert is_float_equal(float(gold), 7.0) in (True, False)
