@@ -64,7 +64,9 @@ def main() -> None:
         write_report(report, args.output or Path(folder) / "needle", title="parrot")
     seconds = time.perf_counter() - began
     pages = sum(record["num_pages"] for record in report["records"])
-    print(f"{len(documents)} PDFs, {len(report['records'])} needles, {pages:,} pages read if each needle had its context")
+    print(
+        f"{len(documents)} PDFs, {len(report['records'])} needles, {pages:,} pages read if each needle had its context"
+    )
     print(f"{seconds:.1f} s, {listed - began:.1f} of them to list the PDFs")
     print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB at most")
 

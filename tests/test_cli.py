@@ -40,10 +40,28 @@ def test_build_then_needle(tmp_path, environment):
     assert done.returncode == 0, done.stderr
     assert "questions: extract-multi" in done.stdout
     tiny.save_checkpoint(tmp_path / "model", max_pixels=28 * 28 * 300)
-    words = ["needle", "model", "set", "out", "--lengths", "700,1500", "--depths", 2, "--trials", 1, "--size", 0.05]
-    done = mmprolong(*words, environment=environment, cwd=tmp_path)
+    (tmp_path / "reports/broken.pdf").write_bytes(b"%PDF-1.7")
+    words = ["--lengths", "700,1500", "--depths", 2, "--trials", 1, "--size", 0.05]
+    for source in (["--dataset", "set"], ["--pdfs", "reports"]):
+        done = mmprolong("needle", "model", "out", *source, *words, environment=environment, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert "| 1,500 | 2 |" in done.stdout
+        assert (tmp_path / "out/heatmap.png").exists()
+    assert "left out: broken.pdf: unreadable" in done.stderr
+    report = json.loads((tmp_path / "out/needle.json").read_text())
+    assert [(pdf["source"], pdf["reason"]) for pdf in report["skipped"]] == [("broken.pdf", "unreadable")]
+    both = ["--dataset", "set", "--pdfs", "reports"]
+    done = mmprolong("needle", "model", "out", *both, environment=environment, cwd=tmp_path)
+    assert done.stderr == "error: --pdfs reports and --dataset set are both given, expected one of them\n"
+
+
+def test_needles_need_no_document(tmp_path, environment):
+    tiny.save_checkpoint(tmp_path / "model", max_pixels=28 * 28 * 300)
+    words = ["--kind", "table", "--lengths", "1500", "--depths", 2, "--trials", 1, "--size", 0.2]
+    done = mmprolong("needle", "model", "out", *words, environment=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert (tmp_path / "out/heatmap.png").exists()
+    report = json.loads((tmp_path / "out/needle.json").read_text())
+    assert {record["hidden"][0]["source"]["doc_id"][:6] for record in report["records"]} == {"drawn-"}
 
 
 def test_a_plan_is_estimated_built_and_watched(tmp_path, environment):

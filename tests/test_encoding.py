@@ -9,15 +9,18 @@ from transformers import AutoImageProcessor, AutoTokenizer, Qwen2Config
 from mmprolong_hf.encoding import (
     encode_branch,
     encode_document,
+    encode_page,
     encode_prompt,
     encode_sample,
+    encode_tail,
+    encode_turn,
     image_limits,
     load_processor,
     save_processor,
 )
 from mmprolong_hf.lengths import page_grid, sample_length, sample_span
 from mmprolong_hf.positions import IGNORE_INDEX, mrope_position_ids
-from mmprolong_hf.prompt import answer_ids, prompt_text, split_prompt, text_length
+from mmprolong_hf.prompt import answer_ids, prompt_text, split_prompt, text_length, turn_text
 
 QUESTION, ANSWER = "What is the title of the section that starts on page 12?", "Zurück zu 42 µm"
 
@@ -97,6 +100,49 @@ def test_the_two_parts_of_a_prompt_have_the_tokens_of_the_whole(question, number
     text = "".join(parts)
     cuts = [tokens(text[:cut]) + tokens(text[cut:]) == tokens(text) for cut in range(1, len(text))]
     assert 0 < sum(cuts) < len(cuts)
+
+
+SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"  # which Qwen2.5-VL's template writes first
+
+
+@pytest.mark.parametrize("before", ["", SYSTEM])
+@pytest.mark.parametrize(
+    ("text", "answer_start"), [("\n\nWhy?", ""), ("", "Page "), (" <|vision_end|>12 ", "\n"), ("µ", "Page 1")]
+)
+@pytest.mark.parametrize(
+    "texts", [["", "", ""], ["Read:\n", "\n", " and "], ["<|vision_end|>", "Page 12:", "<|vision_start|> "]]
+)
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_a_turn_and_a_tail_are_what_the_processor_makes_of_the_whole(family, texts, text, answer_start, before):
+    processor, images = tiny.processor(family), pages(3)
+    processor.chat_template = before + processor.chat_template
+    encoded = [encode_page(processor, image) for image in images]
+    between = [(t, page["image_grid_thw"][0]) for t, page in zip(texts, encoded)]
+    turn = encode_turn(processor, [part for pair in between for part in pair])
+    tail = encode_tail(processor, text, answer_start)
+
+    whole = turn_text(processor, [part for t in texts for part in (t, None)] + [text]) + answer_start
+    inputs = processor(text=[whole], images=images, return_tensors="pt", add_special_tokens=False)
+    assert torch.equal(torch.cat([turn["input_ids"], tail]), inputs["input_ids"][0])
+    length = len(turn["input_ids"])
+    assert torch.equal(turn["mm_token_type_ids"], inputs["mm_token_type_ids"][0, :length])
+    assert not inputs["mm_token_type_ids"][0, length:].any()
+    assert processor.tokenizer.decode(turn["input_ids"]).endswith("<|vision_end|>")
+    assert torch.equal(turn["image_grid_thw"], inputs["image_grid_thw"])
+    assert torch.equal(torch.cat([page["pixel_values"] for page in encoded]), inputs["pixel_values"])
+
+
+def test_a_turn_ends_with_a_page():
+    for parts in ([], [(1, 4, 4), "Why?"]):
+        with pytest.raises(ValueError, match="expected a page: text behind it belongs to encode_tail"):
+            encode_turn(tiny.processor(), parts)
+
+
+def test_text_that_would_be_taken_for_a_page_is_refused():
+    with pytest.raises(
+        ValueError, match=r"'Is <\|image_pad\|> a word\?' holds <\|image_pad\|>, expected text without"
+    ):
+        encode_tail(tiny.processor(), "Is <|image_pad|> a word?")
 
 
 def test_nothing_is_labelled_when_unsupervised():

@@ -1,4 +1,4 @@
-"""drawing.py: a needle is legible, where it says it is, and never on the print if there is room beside it."""
+"""drawing.py: a needle is where it says it is, never on another, and never on print if there is room beside it."""
 
 import random
 
@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mmprolong_hf.evaluation.drawing import DARK, Needle, draw_needle
+from mmprolong_hf.evaluation.drawing import DARK, Canvas, read_height
+from mmprolong_hf.evaluation.needle_stamps import text_stamp
 from mmprolong_hf.lengths import ImageLimits
 
-LIMITS = ImageLimits()
-TEXT = "The secret fruit is lemon."
+SIZE = (800, 1200)
+STAMP = text_stamp("The secret fruit is lemon.", SIZE, 0.03)
 
 
 def printed_page(free=(400, 900)):
     """A page full of lines, but for a band of rows."""
-    page = Image.new("RGB", (800, 1200), "white")
+    page = Image.new("RGB", SIZE, "white")
     draw = ImageDraw.Draw(page)
     for y in range(0, 1200, 12):
         if not free[0] - 12 < y < free[1]:
@@ -23,80 +24,80 @@ def printed_page(free=(400, 900)):
     return page
 
 
-def pixels(image, box):
-    """The part of an image under a box of fractions."""
-    x0, y0, x1, y1 = (round(edge * side) for edge, side in zip(box, image.size * 2))
-    return np.asarray(image.convert("L"))[y0:y1, x0:x1]
-
-
 @pytest.mark.parametrize("seed", range(5))
-def test_the_box_stands_in_the_empty_part_and_holds_all_that_changed(seed):
+def test_it_stands_in_the_empty_part_and_changes_nothing_else(seed):
     page = printed_page()
-    drawn, box = draw_needle(page, TEXT, size=0.03, limits=LIMITS, rng=random.Random(seed))
-    assert (pixels(page, box) >= DARK).all()
-    assert (pixels(drawn, box) < DARK).any()
-    changed = np.argwhere(np.asarray(page.convert("L")) != np.asarray(drawn.convert("L")))
-    (top, left), (bottom, right) = changed.min(0), changed.max(0) + 1
-    assert box[0] * 800 <= left
-    assert right <= box[2] * 800
-    assert box[1] * 1200 <= top
-    assert bottom <= box[3] * 1200
+    canvas = Canvas(page)
+    place, covered = canvas.find_place(STAMP, random.Random(seed))
+    x0, y0, x1, y1 = canvas.draw(STAMP, place)
+    assert covered == 0
+    assert 400 <= y0 < y1 <= 900
+    assert 0 <= x0 < x1 <= 800
+    before, after = np.array(page), np.array(canvas.image)
+    assert (before[y0:y1, x0:x1] >= DARK).all()
+    assert (after[y0:y1, x0:x1] == np.asarray(STAMP.image)).all()
+    after[y0:y1, x0:x1] = before[y0:y1, x0:x1]
+    assert (after == before).all()
+    assert canvas.page_image().open().tobytes() == canvas.image.tobytes()
 
 
-def test_without_an_empty_part_the_box_covers_the_least():
+def test_without_an_empty_part_it_covers_the_least():
     page = printed_page(free=(0, 0))
     ImageDraw.Draw(page).rectangle((0, 700, 799, 720), fill="white")
-    _, box = draw_needle(page, TEXT, size=0.03, limits=LIMITS, rng=random.Random(0))
-    assert box[1] * 1200 <= 700 < 720 <= box[3] * 1200
+    (_, y), covered = Canvas(page).find_place(STAMP, random.Random(0))
+    assert y <= 700 < 720 <= y + STAMP.image.height
+    pixels = np.asarray(page.convert("L"))
+    by_hand = min((pixels[top : top + 36] < DARK).mean() for top in range(1200 - 36 + 1))
+    assert covered == pytest.approx(by_hand)
+    assert 0 < covered < 0.4
+
+
+def test_needles_do_not_overlap_and_fill_a_page_to_the_last():
+    canvas, rng = Canvas(Image.new("RGB", SIZE, "white")), random.Random(0)
+    stamp = text_stamp("lemon", (800, 300), 1.0)
+    while (found := canvas.find_place(stamp, rng)) is not None:
+        canvas.draw(stamp, found[0])
+        assert len(canvas.boxes) <= 4
+    assert len(canvas.boxes) >= 2
+    taken = np.zeros((1200, 800), int)
+    for x0, y0, x1, y1 in canvas.boxes:
+        taken[y0:y1, x0:x1] += 1
+    assert taken.max() == 1
+
+
+def test_a_crowded_page_prefers_print_to_another_needle():
+    canvas, rng = Canvas(printed_page(free=(600, 660))), random.Random(0)
+    covered = []
+    for _ in range(6):
+        place, share = canvas.find_place(STAMP, rng)
+        canvas.draw(STAMP, place)
+        covered.append(share)
+    assert covered[0] == 0 < covered[-1]
+    boxes = canvas.boxes
+    for i, (x0, y0, x1, y1) in enumerate(boxes):
+        assert all(x1 <= a0 or a1 <= x0 or y1 <= b0 or b1 <= y0 for a0, b0, a1, b1 in boxes[:i])
 
 
 def test_the_page_given_stays_as_it_is():
     page = printed_page()
     before = page.tobytes()
-    draw_needle(page, TEXT, size=1.0, limits=LIMITS, rng=random.Random(0))
-    assert page.tobytes() == before
+    canvas = Canvas(page)
+    canvas.draw(STAMP, (0, 0))
+    assert page.tobytes() == before != canvas.image.tobytes()
 
 
-def test_same_seed_same_page_other_seed_other_place():
-    drawn = [draw_needle(printed_page(), TEXT, size=0.03, limits=LIMITS, rng=random.Random(s)) for s in (1, 1, 2)]
-    assert drawn[0][0].tobytes() == drawn[1][0].tobytes()
-    assert drawn[0][1] != drawn[2][1]
-
-
-@pytest.mark.parametrize("text", ["lemon", TEXT, "Harbor walnut tulip velvet"])
-def test_size_1_replaces_a_tiny_page(text):
-    page = Image.new("RGB", (112, 84), "gray")
-    drawn, box = draw_needle(page, text, size=1.0, limits=ImageLimits(max_pixels=112 * 84), rng=random.Random(0))
-    assert box == (0, 0, 1, 1)
-    gray = np.asarray(drawn.convert("L"))
-    edges = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
-    assert (edges > DARK).all(), "text is cut off at the edge of the page"
-    assert (gray < 64).mean() > 0.02
+def test_same_seed_same_place_other_seed_other_place():
+    places = [Canvas(printed_page()).find_place(STAMP, random.Random(seed)) for seed in (1, 1, 2)]
+    assert places[0] == places[1] != places[2]
 
 
 def test_what_the_model_could_not_read_is_refused():
-    page = Image.new("RGB", (1224, 1584), "white")
-    rng = random.Random(0)
-    draw_needle(page, TEXT, size=0.02, limits=LIMITS, rng=rng)
+    page = (1224, 1584)
+    stamp = text_stamp("The secret fruit is lemon.", page, 0.02)
+    assert 10 < read_height(stamp, page, ImageLimits()) < 20
     with pytest.raises(
-        ValueError, match=r"capitals of 'The secret .* would be 2\.\d pixels high .* at least 10: raise"
+        ValueError, match=r"capitals would be 2\.\d pixels high .* at least 10: raise the needle's size"
     ):
-        draw_needle(page, TEXT, size=0.02, limits=ImageLimits(max_pixels=400 * 28 * 28 // 4), rng=rng)
-    with pytest.raises(ValueError, match="at least 10: raise the needle's size"):
-        draw_needle(page, TEXT, size=0.01, limits=LIMITS, rng=rng)
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"size": 0}, "size is 0, expected a fraction"),
-        ({"size": 1.5}, r"size is 1\.5, expected a fraction"),
-        ({"text": "no value {key}"}, "expected a {value} in it"),
-        ({"question": "Is it {value}?"}, r"question holds \['value'\], expected only \['key', 'page'\] in braces"),
-        ({"text": "{value} {colour}"}, r"text holds \['colour'\], expected only"),
-        ({"values": ()}, "0 values, expected at least one"),
-    ],
-)
-def test_needle_refuses(fields, message):
-    with pytest.raises(ValueError, match=message):
-        Needle(**fields)
+        read_height(stamp, page, ImageLimits(max_pixels=400 * 28 * 28 // 4))
+    with pytest.raises(ValueError, match="at least 10: raise"):
+        read_height(text_stamp("The secret fruit is lemon.", page, 0.01), page, ImageLimits())

@@ -5,7 +5,9 @@ import tiny
 import torch
 
 from mmprolong_hf.encoding import encode_prompt
-from mmprolong_hf.evaluation.generate import answer, load_model
+from mmprolong_hf.evaluation.generate import answer, document_context, load_model, page_image
+from mmprolong_hf.evaluation.requests import Ask
+from mmprolong_hf.prompt import prompt_text, turn_text
 
 PAGES = [tiny.page(seed, 84, 112) for seed in range(3)]
 QUESTION = "What is on page 2?"
@@ -51,3 +53,28 @@ def test_a_saved_checkpoint_answers_the_same(family, tmp_path):
     loaded = load_model(tmp_path)
     assert not loaded.training
     assert answer(loaded, processor, PAGES, QUESTION) == answer(model, processor, PAGES, QUESTION)
+
+
+def test_a_page_of_a_row_keeps_its_pixels_and_its_bytes():
+    encoded = tiny.jpeg(PAGES[0])
+    assert page_image({"bytes": encoded, "path": None}).data == encoded
+    for mode in ("RGB", "L", "RGBA"):
+        image = PAGES[0].convert(mode)
+        assert page_image(image).open().tobytes() == image.convert("RGB").tobytes()
+
+
+def test_a_documents_context_has_the_words_of_training():
+    processor = tiny.processor()
+    context = document_context([page_image(page) for page in PAGES], [Ask("a", QUESTION, "It ", 7)])
+    (ask,) = context.asks
+    assert turn_text(processor, [*context.parts, ask.text]) == prompt_text(processor, [1, 2, 3], QUESTION)
+    assert (ask.id, ask.answer_start, ask.max_new_tokens) == ("a", "It ", 7)
+
+
+def test_an_answer_needs_a_page_and_memory():
+    model, processor = tiny.model(), tiny.processor()
+    with pytest.raises(ValueError, match="a context does not end with a page"):
+        answer(model, processor, [], QUESTION)
+    model.model.visual.register_forward_pre_hook(lambda *_: torch.empty(1 << 60))
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        answer(model, processor, PAGES, QUESTION)

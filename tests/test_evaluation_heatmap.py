@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from mmprolong_hf.evaluation.heatmap import draw_heatmap
-from mmprolong_hf.evaluation.scoring import summarize_grid
+from mmprolong_hf.evaluation.metrics.grid import summarize_grid
 
 
 def picture(records, path, lengths=(8192, 131072), depths=(0.0, 0.5, 1.0)):

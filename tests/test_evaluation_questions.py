@@ -53,6 +53,12 @@ def test_predictions_are_those_of_single_answers_and_scores_follow():
     assert summary["interval"][0] < 1 / 3 < summary["interval"][1]
 
 
+def test_a_page_that_cannot_be_read_names_its_document():
+    rows = [{"doc_id": "a", "images": [{"bytes": b"not an image"}], "questions": [question("What?", "?")]}]
+    with pytest.raises(RuntimeError, match="document a: UnreadablePageError: a page of 12 bytes cannot be opened"):
+        evaluate_questions(tiny.model(), tiny.processor(), rows)
+
+
 def test_nothing_to_ask_is_an_error():
     with pytest.raises(ValueError, match="no question to score: give rows whose `questions` are not empty"):
         summarize_questions([])

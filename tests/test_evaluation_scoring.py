@@ -1,4 +1,4 @@
-"""scoring.py by hand; what it takes from metrics/needle.py is tested there."""
+"""scoring.py by hand."""
 
 import pytest
 

@@ -144,3 +144,10 @@ def test_a_dataset_without_usable_samples_is_refused(processor, tmp_path):
         encode_documents(tiny.documents(), processor, args)
     with pytest.raises(ValueError, match="no sample of the dataset can be used"):
         encode_documents(tiny.documents().select([]), processor, recipe(tmp_path), fill=tiny.documents(1))
+
+
+def test_a_dataset_to_fill_with_that_fills_nothing_is_an_error(processor, tmp_path):
+    args = recipe(tmp_path, max_length=90)
+    long = tiny.documents(1).map(lambda row: {"questions": [{**row["questions"][0], "question": "why " * 90}]})
+    with pytest.raises(ValueError, match="no sample of fill_with can be used; name another dataset, or leave it out"):
+        encode_documents(tiny.documents(), processor, args, fill=long)

@@ -313,6 +313,29 @@ def test_an_unusable_reply_is_paid_once_and_not_asked_again(replies, budget, ans
     assert again.usd == 0.0
 
 
+def test_complete_returns_what_came_and_its_own_longest_reply_is_billed(replies, budget):
+    def answer(body):
+        usage = {"prompt_tokens": 50, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 48}}
+        choice = {"message": {"content": "half of"}, "finish_reason": "length"}
+        return Answer({"choices": [choice], "usage": usage} if texts(body) == "told" else {"choices": [choice]})
+
+    async def main(server):
+        async with Endpoint(options(server, completion_price=1.0, prompt_price=1.0), replies, budget) as endpoint:
+            told, untold = question("told"), question("untold", max_tokens=7)
+            got = [await endpoint.complete(request) for request in (told, untold, told)]
+            with pytest.raises(RequestFailed, match="truncated"):
+                await endpoint.ask(told)
+            return got, endpoint.summary()
+
+    with ScriptedServer(answer) as server:
+        (told, untold, again), summary = asyncio.run(main(server))
+        assert [body["max_tokens"] for body in server.requests] == [2048, 7]
+    assert (told.text, told.finish_reason, told.counted, told.cached_tokens) == ("half of", "length", True, 48)
+    assert (untold.completion_tokens, untold.counted, untold.cached_tokens) == (7, False, None)
+    assert (again.prompt_tokens, again.counted, again.cached_tokens) == (50, False, None)
+    assert (summary.requests, summary.answered, summary.cached, summary.failed) == (4, 2, 1, {"truncated": 1})
+
+
 def test_a_server_that_tells_no_usage_is_reckoned_at_the_most(replies, budget):
     with ScriptedServer(lambda body: Answer("a", usage=False)) as server:
         values = {"max_tokens": 100, "prompt_price": 1.0, "completion_price": 1.0}

@@ -94,3 +94,26 @@ def test_the_most_tokens_are_bytes_of_text_and_qwens_count_of_pages():
     )
     assert Request("p@1", ("x",), None, system="12345").most_tokens(OPTIONS) == bare + 5
     assert Request("p@1", ("x",), SCHEMA).most_tokens(OPTIONS) == bare + len(json.dumps(SCHEMA))
+
+
+def test_the_start_of_the_answer_is_sent_last_and_parameters_beside_it():
+    parameters = {"continue_final_message": True, "add_generation_prompt": False}
+    request = Request("p@1", ("q",), None, answer_start="Answer:", max_tokens=7, parameters=parameters)
+    body = request.body(OPTIONS)
+    assert body["messages"] == request.messages()
+    assert body["messages"][1:] == [{"role": "assistant", "content": "Answer:"}]
+    assert (body["max_tokens"], body["continue_final_message"], body["add_generation_prompt"]) == (7, True, False)
+    assert request.longest_reply(OPTIONS) == 7
+    bare = Request("p@1", ("q",), None)
+    assert bare.longest_reply(OPTIONS) == OPTIONS.max_tokens
+    assert request.most_tokens(OPTIONS) == bare.most_tokens(OPTIONS) + len("Answer:")
+    changed = [
+        dataclasses.replace(request, **change)
+        for change in ({"answer_start": ""}, {"max_tokens": 8}, {"parameters": {}})
+    ]
+    assert len({r.key(OPTIONS) for r in (request, bare, *changed)}) == 5
+
+
+def test_a_reply_of_no_tokens_is_refused():
+    with pytest.raises(ValueError, match="max_tokens of the request p@1 is 0, expected at least 1"):
+        Request("p@1", ("q",), None, max_tokens=0)

@@ -5,7 +5,7 @@ from mmprolong_hf.tally import Tally
 
 
 def add(tally, tokens, supervised, counts=True, position=0):
-    tally.add(*map(torch.tensor, (tokens, supervised, counts, position)))
+    tally.add(torch.tensor(tokens), torch.tensor(supervised), 3, torch.tensor(counts), torch.tensor(position))
 
 
 def test_figures_are_those_since_the_last_line():
@@ -14,7 +14,8 @@ def test_figures_are_those_since_the_last_line():
     add(tally, 400, 10, position=120)
     first = tally.take(accelerator, 1000)
     assert first.pop("tokens_per_second") > 0
-    assert first == {"supervised_tokens": 30, "fill": 0.6, "largest_position": 120}
+    assert first.pop("questions_per_second") > 0
+    assert first == {"supervised_tokens": 30, "questions": 6, "fill": 0.6, "largest_position": 120}
     add(tally, 1000, 5, position=50)
     second = tally.take(accelerator, 1000)
     assert (second["supervised_tokens"], second["fill"], second["largest_position"]) == (5, 1.0, 50)
@@ -24,4 +25,5 @@ def test_a_filler_is_no_pack():
     tally = Tally()
     add(tally, 500, 20)
     add(tally, 0, 0, counts=False)
-    assert tally.take(Accelerator(cpu=True), 1000)["fill"] == 0.5
+    figures = tally.take(Accelerator(cpu=True), 1000)
+    assert (figures["fill"], figures["questions"]) == (0.5, 3)

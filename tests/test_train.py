@@ -188,6 +188,33 @@ def test_mistakes_are_one_line(world, environment, extra, message):
         assert "Traceback" not in done.stderr
 
 
+def test_a_run_fills_with_what_its_dry_run_says(world, environment):
+    tiny.save_dataset(world / "short", train=tiny.documents(9, max_pages=1))
+    filled = ["recipe.yaml", "--fill_with", "short", "--max_length", "200", "--packs_per_step", "1", "--max_steps", "-1", "--num_train_epochs", "1"]  # fmt: skip
+    filled += ["--eval_strategy", "no", "--save_strategy", "no", "--output_dir", "filled"]
+    planned = run([sys.executable, *filled, "--dry_run"], environment, cwd=world)
+    assert planned.returncode == 0, error_of(planned)
+    done = run([sys.executable, *filled], environment, cwd=world)
+    assert done.returncode == 0, error_of(done)
+    entries = [entry for entry in history(world / "filled") if "loss" in entry]
+    questions, tokens = sum(entry["questions"] for entry in entries), entries[-1]["num_tokens"]
+    assert questions > 12
+    assert f"\nquestions            {questions:.0f}\n" in planned.stdout
+    assert f"\ntokens               {tokens:.0f} in" in planned.stdout
+
+
+@pytest.mark.parametrize(
+    ("fill", "message"),
+    [
+        ("dataset", "fill_with is 'dataset', the dataset itself, whose questions would be trained twice"),
+        ("nowhere/x", "error: fill_with: dataset_name 'nowhere/x' is neither a local folder nor"),
+    ],
+)
+def test_a_wrong_dataset_to_fill_with(world, environment, fill, message):
+    command = [sys.executable, "recipe.yaml", "--dataset_name", "dataset", "--fill_with", fill, "--dry_run"]
+    assert message in run(command, environment, cwd=world).stderr
+
+
 def test_a_dataset_that_is_not_there(world, environment):
     done = run([sys.executable, "recipe.yaml", "--dataset_name", "nowhere/at-all"], environment, cwd=world)
     assert done.returncode == 1

@@ -209,7 +209,9 @@ def test_a_dataset_to_fill_with_takes_room_and_no_pack(tmp_path):
 
 
 def test_a_dataset_to_fill_with_has_the_same_columns(tmp_path):
-    with pytest.raises(ValueError, match="the dataset to fill with differs in title; expected the columns of the dataset"):
+    with pytest.raises(
+        ValueError, match="the dataset to fill with differs in title; expected the columns of the dataset"
+    ):
         make_trainer(tmp_path, fill_dataset=tiny.documents(2).remove_columns("title"))
 
 

@@ -67,9 +67,8 @@ def packed_attention(
         raise ValueError(f"{PACKED_ATTENTION} got a dropout of {dropout}; it has none, set attention_dropout to 0")
     if layout is None:
         layout = PackLayout(Bounds((0, length)))
-    if torch.is_autocast_enabled(
-        query.device.type
-    ):  # which torch does for its own attention, and rotary leaves float32
+    # As torch does for its own attention; rotary leaves float32
+    if torch.is_autocast_enabled(query.device.type):
         dtype = torch.get_autocast_dtype(query.device.type)
         query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     if (kernel := kernel_for(query)) is None:

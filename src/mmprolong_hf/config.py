@@ -27,7 +27,7 @@ class DataArguments:
     fill_with: str | None = field(
         default=None,
         metadata={
-            "help": "Hub id or local folder of a dataset of the same columns, whose samples fill the room that packs have left; none is cut, and there is no pack more for them."
+            "help": "Hub id or local folder of another dataset of the same columns (its train split), whose samples fill the room that packs have left; none is cut, none shares its document, and there is no pack more for them."
         },
     )
 
@@ -67,7 +67,10 @@ class MMProLongConfig(SFTConfig):
         },
     )
     max_questions_per_pack: int = field(
-        default=8, metadata={"help": "Most questions that share a document in a pack, and so fall in one step."}
+        default=8,
+        metadata={
+            "help": "Most questions that a document is computed for at once; its further ones are computed with the document again."
+        },
     )
     max_questions: int | None = field(
         default=None,
@@ -147,6 +150,18 @@ class MMProLongConfig(SFTConfig):
             raise ValueError(
                 "use_liger_kernel is not supported: Liger's patch of Qwen-VL does not import with transformers 5.23, and its "
                 "rotary patch does nothing there; leave it off (the loss is fused by TRL anyway)"
+            )
+        if self.ignore_data_skip:
+            raise ValueError(
+                "ignore_data_skip is on, with which a resumed run repeats samples and loses others; leave it off"
+            )
+        if not self.average_tokens_across_devices:
+            raise ValueError(
+                "average_tokens_across_devices is off, with which the loss depends on the number of processes; leave it on"
+            )
+        if not 0 <= self.plan_seed < 2**32:
+            raise ValueError(
+                f"the seed of the plan is {self.plan_seed} (data_seed, else seed), expected 0 to {2**32 - 1}"
             )
         for name in ("max_questions_per_pack", "balance_window", "max_questions"):
             if (value := getattr(self, name)) is not None and value < 1:

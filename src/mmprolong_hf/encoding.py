@@ -11,7 +11,15 @@ from transformers.utils import is_torchvision_available
 
 from mmprolong_hf.lengths import ImageLimits
 from mmprolong_hf.positions import IGNORE_INDEX
-from mmprolong_hf.prompt import answer_ids, prompt_text, split_prompt
+from mmprolong_hf.prompt import (
+    IMAGE_PAD,
+    answer_ids,
+    beginning_text,
+    document_parts,
+    prompt_text,
+    split_prompt,
+    tail_text,
+)
 
 
 class _ImageOnly:
@@ -35,7 +43,6 @@ class Qwen3VLProcessor(_ImageOnly, transformers.Qwen3VLProcessor):
     """Qwen3-VL's processor without its video half."""
 
 
-DOCUMENT_KEYS = ("input_ids", "mm_token_type_ids", "pixel_values", "image_grid_thw")
 IMAGE_ONLY_PROCESSORS = {"qwen2_5_vl": Qwen2_5_VLProcessor, "qwen3_vl": Qwen3VLProcessor}
 
 
@@ -118,6 +125,48 @@ def encode_prompt(
     return dict(processor(text=[text], images=images, return_tensors="pt", add_special_tokens=False))
 
 
+def encode_page(processor: ProcessorMixin, image: Image.Image) -> dict[str, torch.Tensor]:
+    """A page as the vision tower takes it: `pixel_values` `(num_patches, patch_dim)` and `image_grid_thw` `(1, 3)`."""
+    return dict(processor.image_processor(images=[image.convert("RGB")], return_tensors="pt"))
+
+
+def encode_turn(processor: ProcessorMixin, parts: Sequence[str | Sequence[int]]) -> dict[str, torch.Tensor]:
+    """
+    The beginning of a user's turn, up to the end of its last page: the tokens the processor makes of the whole, cut there. Only
+    the sizes of pages are needed, so that pixels can be made page by page, when and if they are ([`encode_page`]).
+
+    Args:
+        parts (`Sequence[str | Sequence[int]]`): Text, and in a page's place its `image_grid_thw`; the last one is a page.
+
+    Returns:
+        `dict` with `input_ids`, `mm_token_type_ids` `(T,)` and `image_grid_thw` `(num_pages, 3)`.
+
+    Raises:
+        ValueError: when there is no page at the end, or a text holds an image's placeholder.
+    """
+    if not parts or isinstance(parts[-1], str):
+        raise ValueError(f"a turn ends with {parts[-1:]}, expected a page: text behind it belongs to encode_tail")
+    grids = torch.tensor([[int(side) for side in part] for part in parts if not isinstance(part, str)])
+    sizes = grids.prod(-1) // processor.image_processor.merge_size**2
+    before, *after = beginning_text(processor, parts).split(IMAGE_PAD)
+    text = before + "".join(IMAGE_PAD * size + piece for size, piece in zip(sizes.tolist(), after, strict=True))
+    input_ids = _tokens(processor, text)
+    is_image = (input_ids == processor.image_token_id).long()
+    return {"input_ids": input_ids, "mm_token_type_ids": is_image, "image_grid_thw": grids}
+
+
+def encode_tail(processor: ProcessorMixin, text: str, answer_start: str = "") -> torch.Tensor:
+    """
+    The tokens `(T,)` that follow [`encode_turn`] when `text` is asked: it, the end of the turn, and `answer_start`, what the answer
+    begins with already.
+    """
+    return _tokens(processor, tail_text(processor, text) + answer_start)
+
+
+def _tokens(processor: ProcessorMixin, text: str) -> torch.Tensor:
+    return torch.tensor(processor.tokenizer(text, add_special_tokens=False).input_ids)
+
+
 def encode_document(
     processor: ProcessorMixin, images: Sequence[Image.Image], page_numbers: Sequence[int]
 ) -> dict[str, torch.Tensor]:
@@ -134,10 +183,9 @@ def encode_document(
     """
     if not page_numbers:
         return {"input_ids": torch.zeros(0).long(), "mm_token_type_ids": torch.zeros(0).long()}
-    document, _ = split_prompt(processor, page_numbers, "")
-    images = [image.convert("RGB") for image in images]
-    inputs = processor(text=[document], images=images, return_tensors="pt", add_special_tokens=False)
-    return {key: inputs[key][0] if key in ("input_ids", "mm_token_type_ids") else inputs[key] for key in DOCUMENT_KEYS}
+    pages = [encode_page(processor, image) for image in images]
+    turn = encode_turn(processor, document_parts([page["image_grid_thw"][0] for page in pages], page_numbers))
+    return turn | {"pixel_values": torch.cat([page["pixel_values"] for page in pages])}
 
 
 def encode_branch(
@@ -159,8 +207,7 @@ def encode_branch(
     Returns:
         `dict` as [`encode_sample`].
     """
-    _, branch = split_prompt(processor, page_numbers[:1], question)
-    prompt = torch.tensor(processor.tokenizer(branch, add_special_tokens=False).input_ids)
+    prompt = _tokens(processor, split_prompt(processor, page_numbers[:1], question)[1])
     answer = torch.tensor(answer_ids(processor, answer))
     length = len(document["input_ids"])
     ignored = torch.full((length + len(prompt),), IGNORE_INDEX)

@@ -21,9 +21,11 @@ def measure_leak(model: torch.nn.Module, pack: dict[str, Any]) -> float:
     own move. Zero where samples are separate; near 1 where they are not.
 
     Every known way to pack wrongly (a mask of ones, three position rows, a cache) trains without an error, so this is asked of
-    the real model before the first step. The first sample's text is replaced; where documents are shared, so are the first
-    document's, which its branches alone have to see, and that of its first branch. It costs two to four forward passes without
-    gradients.
+    the real model before the first step, in up to three trials, each a forward pass without gradients beside one that replaces nothing:
+
+    - the first sample's text is replaced: no other sample may move;
+    - where a document is shared, the first such document's text: all of its branches have to move, and nothing else may;
+    - and its first branch's text: no sibling may move.
 
     Args:
         model (`torch.nn.Module`): The model, wrapped or not; it is put in eval mode and back.

@@ -1,5 +1,6 @@
 """Loading a checkpoint with its context extended, and choosing which of its parts are trained."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -7,10 +8,11 @@ from peft import LoraConfig, PeftConfig, PeftModel
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel, ProcessorMixin
 from trl import ModelConfig, get_peft_config
 
-from mmprolong_hf.attention import choose_attention
+from mmprolong_hf.attention import PACKED_ATTENTION, choose_attention
 from mmprolong_hf.config import MMProLongConfig
 from mmprolong_hf.encoding import image_limits, load_processor, save_processor
 from mmprolong_hf.rope import FAMILIES, extend_context, write_both_formats
+from mmprolong_hf.sharing import Parts
 
 # Matched against whole module paths: the vision tower has layers of the same names.
 LANGUAGE_LINEARS = r".*\.language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
@@ -31,7 +33,10 @@ def load_model(name_or_path: str, args: MMProLongConfig, **kwargs) -> PreTrained
     """
     config = load_config(name_or_path, args, revision=kwargs.get("revision"))
     kwargs.setdefault("attn_implementation", choose_attention())
-    return AutoModelForImageTextToText.from_pretrained(name_or_path, config=config, **kwargs)
+    try:
+        return AutoModelForImageTextToText.from_pretrained(name_or_path, config=config, **kwargs)
+    except ImportError as error:  # an attention whose package is not installed
+        raise ValueError(f"attn_implementation is {kwargs['attn_implementation']!r}, but {error}") from error
 
 
 def load_config(name_or_path: str, args: MMProLongConfig, revision: str | None = None) -> PreTrainedConfig:
@@ -73,6 +78,32 @@ def check_loaded(model: PreTrainedModel, processor: ProcessorMixin, args: MMProL
         if asked is not None and asked != found:
             loader = "encoding.load_processor" if name.endswith("pixels") else "models.load_model"
             raise ValueError(f"{name} is {asked}, but what was loaded has {found}; load it with mmprolong_hf.{loader}")
+
+
+def check_attention(config: PreTrainedConfig, parts: Parts) -> None:
+    """
+    Raises:
+        ValueError: when documents are shared and the model's attention cannot do that: its losses would be wrong.
+    """
+    attention = config.text_config._attn_implementation
+    if attention != PACKED_ATTENTION and (parts.num_samples > 1).any():
+        raise ValueError(
+            f"attn_implementation is {attention!r}, but documents are shared, which {PACKED_ATTENTION!r} alone can do; leave "
+            "attn_implementation out, or set share_documents: false"
+        )
+
+
+def set_vision_learning_rate(
+    optimizer: torch.optim.Optimizer, named_parameters: Iterable[tuple[str, torch.nn.Parameter]], rate: float
+) -> None:
+    """Moves the parameters of the vision tower and its merger into groups with a learning rate of their own."""
+    vision = {id(parameter) for name, parameter in named_parameters if ".visual." in name}
+    for group in list(optimizer.param_groups):
+        own = [parameter for parameter in group["params"] if id(parameter) in vision]
+        group["params"] = [parameter for parameter in group["params"] if id(parameter) not in vision]
+        if own:
+            optimizer.add_param_group({**group, "params": own, "lr": rate})
+    optimizer.param_groups[:] = [group for group in optimizer.param_groups if group["params"]]
 
 
 def lora_config(arguments: ModelConfig) -> LoraConfig | None:

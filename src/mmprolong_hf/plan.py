@@ -102,6 +102,9 @@ class PackingPlan:
 
     def packs(self, epoch: int) -> list[list[int]]:
         """The packs of an epoch in training order, without fillers: each part exactly once, those to fill with at most once."""
+        return _packs(self, epoch)
+
+    def _pack(self, epoch: int) -> list[list[int]]:
         # RandomState, not default_rng: NumPy promises this stream never changes (NEP 19), so a resumed run finds its
         # plan again under another NumPy.
         random = np.random.RandomState([self.seed, epoch])
@@ -173,6 +176,11 @@ class PackingPlan:
     def fill(self) -> float:
         """Share of the slots (packs times `max_length`) that hold a token, in the first epoch."""
         return float(self.pack_tokens(self.packs(epoch=0)).sum()) / (self.num_packs * self.max_length)
+
+
+@lru_cache(maxsize=2)  # an epoch of training and one of evaluation
+def _packs(plan: PackingPlan, epoch: int) -> list[list[int]]:
+    return plan._pack(epoch)
 
 
 @lru_cache(maxsize=2)

@@ -35,17 +35,7 @@ def encode_documents(
     """
     first_fill = len(documents)
     if fill is not None:
-        if fill.features != documents.features:
-            differing = sorted(
-                name
-                for name in {*fill.column_names, *documents.column_names}
-                if fill.features.get(name) != documents.features.get(name)
-            )
-            raise ValueError(
-                f"the dataset to fill with differs in {', '.join(differing)}; expected the columns of the dataset itself, as "
-                "`mmprolong build` writes them"
-            )
-        documents = concatenate_datasets([documents, fill])
+        documents = with_fill(documents, fill)
     table, rejections = list_samples(
         documents,
         processor,
@@ -53,9 +43,58 @@ def encode_documents(
         overlong_documents=args.overlong_documents,
         first_fill=first_fill,
     )
-    if all(table["fill"]):
-        raise ValueError(f"no sample of the dataset can be used. {summarize_rejections(rejections)}")
+    check_usable(table, rejections, fill=fill is not None)
     return samples_dataset(table, documents, processor), rejections
+
+
+def with_fill(documents: Dataset, fill: Dataset) -> Dataset:
+    """
+    The documents, and after them those whose samples only fill room.
+
+    Raises:
+        ValueError: when their columns differ.
+    """
+    if fill.features != documents.features:
+        differing = sorted(
+            name
+            for name in {*fill.column_names, *documents.column_names}
+            if fill.features.get(name) != documents.features.get(name)
+        )
+        raise ValueError(
+            f"the dataset to fill with differs in {', '.join(differing)}; expected the columns of the dataset itself, as "
+            "`mmprolong build` writes them"
+        )
+    return concatenate_datasets([documents, fill])
+
+
+def check_usable(table: Dataset, rejections: list[Rejection], *, fill: bool) -> None:
+    """
+    Args:
+        table (`Dataset`): From [`~mmprolong_hf.samples.list_samples`].
+        rejections (`list[Rejection]`): What was left out.
+        fill (`bool`): Whether there is a dataset to fill with.
+
+    Raises:
+        ValueError: when no sample of the dataset, or none of the one to fill with, can be used.
+    """
+    used = set(table["fill"])
+    if False not in used:
+        raise ValueError(f"no sample of the dataset can be used. {summarize_rejections(rejections)}")
+    if fill and True not in used:
+        raise ValueError(
+            f"no sample of fill_with can be used; name another dataset, or leave it out. {summarize_rejections(rejections)}"
+        )
+
+
+def sharing_options(args: MMProLongConfig) -> dict:
+    """What a recipe says to [`~mmprolong_hf.sharing.make_parts`]."""
+    return {
+        "max_length": args.max_length,
+        "max_questions": args.max_questions_per_pack if args.share_documents else 1,
+        "seed": None
+        if args.packing_order == "sequential"
+        else args.plan_seed,  # which keeps the order of the questions too
+    }
 
 
 def parts_of(dataset: Dataset, args: MMProLongConfig) -> Parts:
@@ -64,14 +103,14 @@ def parts_of(dataset: Dataset, args: MMProLongConfig) -> Parts:
 
     Args:
         dataset (`Dataset`): From [`encode_documents`].
-        args (`MMProLongConfig`): Its `share_documents`, `max_questions_per_pack`, `max_length` and seed.
+        args (`MMProLongConfig`): Its `share_documents`, `max_questions_per_pack`, `max_length`, `packing_order` and seed.
     """
-    return sample_parts(
-        dataset,
-        max_length=args.max_length,
-        max_questions=args.max_questions_per_pack if args.share_documents else 1,
-        seed=args.plan_seed,
-    )
+    return sample_parts(dataset, **sharing_options(args))
+
+
+def page_patches(table: Dataset) -> int:
+    """Vision patches of a page of the first sample that has pages, which stands for all; 0 if none has."""
+    return next((patches // len(pages) for patches, pages in zip(table["num_patches"], table["pages"]) if pages), 0)
 
 
 def plan_of(
@@ -87,24 +126,46 @@ def plan_of(
         lora (`bool`): Whether the model's own weights are frozen.
         training (`bool`, *optional*, defaults to `True`): Off for evaluation.
     """
-    parts = parts_of(dataset, args)
-    table = dataset.with_format(None)
-    patches_of_a_page = (num // len(pages) for num, pages in zip(table["num_patches"], table["pages"]) if pages)
-    cost = CostModel.of(
+    cost = cost_model(
         Architecture.from_config(config.to_dict()),
-        patches_per_image=next(patches_of_a_page, 0),  # the first that has pages stands for all
-        train_vision=not (lora or args.freeze_vision_tower),
+        args,
+        patches_per_image=page_patches(dataset.with_format(None)),
         lora=lora,
     )
+    return make_plan(
+        parts_of(dataset, args), args, cost, num_ranks=args.world_size, num_fill=count_fill(dataset), training=training
+    )
+
+
+def cost_model(architecture: Architecture, args: MMProLongConfig, *, patches_per_image: int, lora: bool) -> CostModel:
+    """What a recipe's packs cost on a model of these sizes; adapters leave the vision tower as it is."""
+    train_vision = not (lora or args.freeze_vision_tower)
+    return CostModel.of(architecture, patches_per_image=patches_per_image, train_vision=train_vision, lora=lora)
+
+
+def make_plan(
+    parts: Parts, args: MMProLongConfig, cost: CostModel, *, num_ranks: int, num_fill: int = 0, training: bool = True
+) -> PackingPlan:
+    """
+    The plan over parts: of a run, and of a dry run.
+
+    Args:
+        parts (`Parts`): From [`parts_of`], or made of assumed lengths.
+        args (`MMProLongConfig`): The recipe.
+        cost (`CostModel`): From [`cost_model`].
+        num_ranks (`int`): Ranks that take packs of their own.
+        num_fill (`int`, *optional*, defaults to `0`): So many of the last parts only fill room.
+        training (`bool`, *optional*, defaults to `True`): Off, packs keep the order of the dataset, one a rank and step.
+    """
     return PackingPlan(
         lengths=parts.lengths,
         max_length=args.max_length,
         seed=args.plan_seed,
-        world_size=args.world_size,
-        packs_per_step=args.packs_per_step if training else args.world_size,
+        world_size=num_ranks,
+        packs_per_step=args.packs_per_step if training else num_ranks,
         strategy=args.packing_order if training else "sequential",
         costs=cost.flops(parts.lengths, parts.pairs, parts.patches),
-        num_fill=count_fill(dataset),
+        num_fill=num_fill,
         balance_window=args.balance_window,
     )
 

@@ -4,7 +4,69 @@ from collections.abc import Sequence
 
 from transformers import ProcessorMixin
 
-VISION_END = "<|vision_end|>"  # of both families, after every image
+IMAGE_PAD = "<|image_pad|>"  # of both families: an image's tokens, and before tokenising its one placeholder
+VISION_END = "<|vision_end|>"  # after every image
+
+
+def turn_text(processor: ProcessorMixin, parts: Sequence) -> str:
+    """
+    A user's turn as the chat template writes it, up to where the answer starts.
+
+    Args:
+        parts (`Sequence`): Strings, and in a page's place anything else.
+
+    Raises:
+        ValueError: when a text holds an image's placeholder, which would be taken for a page.
+    """
+    for part in parts:
+        if isinstance(part, str) and IMAGE_PAD in part:
+            raise ValueError(
+                f"{part[:80]!r} holds {IMAGE_PAD}, expected text without a page's placeholder; take it out"
+            )
+    content = [{"type": "text", "text": part} if isinstance(part, str) else {"type": "image"} for part in parts]
+    return processor.apply_chat_template(
+        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+    )
+
+
+def beginning_text(processor: ProcessorMixin, parts: Sequence) -> str:
+    """
+    What all questions about the same pages begin with: [`turn_text`] up to the end of its last page. The cut is at a special token,
+    so tokens of the beginning and of a [`tail_text`] are the tokens of the whole.
+
+    Args:
+        parts (`Sequence`): As in [`turn_text`]; the last one is a page.
+    """
+    return turn_text(processor, parts).rpartition(VISION_END)[0] + VISION_END
+
+
+def tail_text(processor: ProcessorMixin, text: str) -> str:
+    """What [`beginning_text`] is followed by when `text` is asked: it, the end of the turn, and the start of the answer."""
+    return turn_text(processor, [None, text]).partition(VISION_END)[2]
+
+
+def document_parts(pages: Sequence, page_numbers: Sequence[int]) -> list:
+    r"""
+    Pages as parts of a turn, each under its number.
+
+    Example:
+
+    ```python
+    >>> document_parts([None, None], [3, 7])
+    ['Page 3:\n', None, '\nPage 7:\n', None]
+
+    ```
+    """
+    parts = []
+    for page, number in zip(pages, page_numbers):
+        newline = "\n" if parts else ""
+        parts += [f"{newline}Page {number}:\n", page]
+    return parts
+
+
+def question_part(question: str) -> str:
+    """A question as it stands behind pages."""
+    return f"\n\n{question}"
 
 
 def prompt_text(processor: ProcessorMixin, page_numbers: Sequence[int], question: str) -> str:
@@ -12,25 +74,16 @@ def prompt_text(processor: ProcessorMixin, page_numbers: Sequence[int], question
     The prompt as the chat template writes it, up to where the answer starts: every page is named by its number and stands
     before the question, so that all questions about a document share their beginning.
     """
-    content = []
-    for index, number in enumerate(page_numbers):
-        newline = "\n" if index else ""
-        content += [{"type": "text", "text": f"{newline}Page {number}:\n"}, {"type": "image"}]
-    content.append({"type": "text", "text": f"\n\n{question}" if page_numbers else question})
-    messages = [{"role": "user", "content": content}]
-    return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    pages = document_parts([None] * len(page_numbers), page_numbers)
+    return turn_text(processor, [*pages, question_part(question) if pages else question])
 
 
 def split_prompt(processor: ProcessorMixin, page_numbers: Sequence[int], question: str) -> tuple[str, str]:
-    """
-    [`prompt_text`] in two: the document, up to the end of its last page, and what only this question has. The cut is at a special
-    token, so tokens of the two parts are the tokens of the whole.
-    """
-    text = prompt_text(processor, page_numbers, question)
+    """[`prompt_text`] in two: the document, up to the end of its last page, and what only this question has."""
     if not page_numbers:
-        return "", text
-    end = len(text) - len(prompt_text(processor, page_numbers[:1], question).split(VISION_END, 1)[1])
-    return text[:end], text[end:]
+        return "", prompt_text(processor, [], question)
+    pages = document_parts([None] * len(page_numbers), page_numbers)
+    return beginning_text(processor, pages), tail_text(processor, question_part(question))
 
 
 def document_text_length(processor: ProcessorMixin, page_numbers: Sequence[int]) -> int:

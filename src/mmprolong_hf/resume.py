@@ -31,9 +31,16 @@ def check_resume(folder: str | Path, plan: PackingPlan, rope_parameters: dict, *
     folder = Path(folder)
     found = json.loads((folder / PLAN).read_text(encoding="utf-8")) if (folder / PLAN).is_file() else None
     if found != _facts(plan):
+        facts = _facts(plan)
+        differing = ", ".join(
+            f"{name} {(found or {}).get(name)} there, {facts[name]} here"
+            for name in facts
+            if (found or {}).get(name) != facts[name]
+        )
         raise ValueError(
-            f"{folder} was trained on another plan: {found}, expected {_facts(plan)}; its steps are not this run's. Resume with "
-            "the recipe and the dataset it was begun with, or start anew from its weights (model_name_or_path)"
+            f"{folder} was trained on another plan ({differing}); its steps are not this run's. Resume with the recipe and the dataset "
+            "it was begun with (max_questions_per_pack, share_documents and frozen parts change the plan too), or start anew from "
+            "its weights (model_name_or_path)"
         )
     rope = AutoConfig.from_pretrained(folder).text_config.rope_parameters
     if rope != rope_parameters:

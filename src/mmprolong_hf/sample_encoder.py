@@ -2,14 +2,13 @@
 
 from functools import lru_cache
 
-import numpy as np
 import PIL.Image
 from datasets import Dataset, concatenate_datasets
 from transformers import ProcessorMixin
 
 from mmprolong_hf.encoding import encode_branch, encode_document
 from mmprolong_hf.rows import UndecodedRows, decode_image
-from mmprolong_hf.sharing import Parts, share_prefixes
+from mmprolong_hf.sharing import Parts, make_parts
 
 
 class SampleEncoder:
@@ -33,6 +32,11 @@ class SampleEncoder:
             batch["document"], batch["question"], batch["pages"], batch["supervised"]
         ):
             row, shown = rows[document], (document, *numbers)
+            if numbers and len(row["images"] or []) != len(row["page_sizes"]):
+                raise ValueError(
+                    f"{row['source']} has {len(row['images'] or [])} page images but {len(row['page_sizes'])} page_sizes; mend or "
+                    "remove the document"
+                )
             if shown not in encoded:
                 images = [_open_page(row, number) for number in numbers]
                 encoded[shown] = encode_document(self.processor, images, numbers)
@@ -70,8 +74,9 @@ def samples_dataset(samples: Dataset, documents: Dataset, processor: ProcessorMi
     return concatenate_datasets(supervised).with_transform(SampleEncoder(documents, processor))
 
 
-@lru_cache(maxsize=4)  # of a dataset, by identity: a trainer asks again and again
-def sample_parts(dataset: Dataset, *, max_length: int, max_questions: int, seed: int) -> Parts:
+# Of a dataset, by identity: a trainer asks again and again. The last four stay alive with it, which are tables without images.
+@lru_cache(maxsize=4)
+def sample_parts(dataset: Dataset, *, max_length: int, max_questions: int, seed: int | None) -> Parts:
     """
     The parts that packs are made of, from the table of samples (its supervised half), without encoding any. Those that only fill
     room stand alone, at the end.
@@ -81,14 +86,11 @@ def sample_parts(dataset: Dataset, *, max_length: int, max_questions: int, seed:
         max_length, max_questions, seed: As in [`~mmprolong_hf.sharing.share_prefixes`].
     """
     plain = dataset.with_format(None)
-    num_samples = len(dataset) // 2
-    num_main = num_samples - count_fill(dataset)
-    table = [np.asarray(plain[name][:num_samples]) for name in ("length", "prefix", "prefix_length", "num_patches")]
-    main, fill = ([column[run] for column in table] for run in (slice(num_main), slice(num_main, None)))
-    parts = share_prefixes(*main, max_length=max_length, max_questions=max_questions, seed=seed)
-    if num_main == num_samples:
-        return parts
-    return parts.followed_by(share_prefixes(*fill, max_length=max_length, max_questions=1, seed=seed))
+    columns = ("length", "prefix", "prefix_length", "num_patches")
+    table = [plain[name][: len(dataset) // 2] for name in columns]
+    return make_parts(
+        *table, num_fill=count_fill(dataset), max_length=max_length, max_questions=max_questions, seed=seed
+    )
 
 
 def count_fill(dataset: Dataset) -> int:

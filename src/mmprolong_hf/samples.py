@@ -132,11 +132,13 @@ def list_samples(
             flaw = _flaw(item, len(pages), control)
             if flaw is None:
                 length = shown.sample_length(pages, item)
-                if length > max_length and overlong_documents == "keep_evidence" and item["evidence_pages"]:
+                if length > max_length and overlong_documents == "keep_evidence" and item.get("evidence_pages"):
                     pages = _shorten(processor, item, shown.grids, max_length) or pages
                     length = shown.sample_length(pages, item)
                 if length > max_length:
                     reason = "evidence_too_long" if overlong_documents == "keep_evidence" else "document_too_long"
+                    if not item.get("evidence_pages"):
+                        reason = "document_too_long"  # there is no evidence to keep
                     flaw = reason, f"{length} tokens; max_length is {max_length}"
             if flaw is not None:
                 rejections.append(Rejection(flaw[0], row["source"], str(item["question"]), flaw[1]))
@@ -188,7 +190,7 @@ def _flaw(item: dict, num_pages: int, control: Sequence[str]) -> tuple[str, str]
         )
     if found := next((token for token in control if token in question or token in answer), None):
         return "control_token", f"{found} in its text"
-    if any(not 1 <= page <= num_pages for page in item["evidence_pages"] or ()):
+    if any(not 1 <= page <= num_pages for page in item.get("evidence_pages") or ()):
         return "evidence_outside", f"evidence on {item['evidence_pages']} of {num_pages} pages"
     return None
 
@@ -199,7 +201,7 @@ def _shorten(processor: ProcessorMixin, item: dict, grids: list, max_length: int
     # The longest label is charged to every page: at most a few tokens too many, never one too few.
     label = max(text_length(processor, [1, page], question, answer) for page in range(1, len(grids) + 1)) - base
     costs = [sample_length(label, [grid]) for grid in grids]
-    kept = keep_evidence_pages(costs, item["evidence_pages"], max_length - base)
+    kept = keep_evidence_pages(costs, item.get("evidence_pages"), max_length - base)
     return kept and tuple(kept)
 
 

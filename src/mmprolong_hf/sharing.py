@@ -68,7 +68,7 @@ def share_prefixes(
     *,
     max_length: int,
     max_questions: int,
-    seed: int,
+    seed: int | None,
 ) -> Parts:
     """
     Puts samples that begin with the same tokens into parts, in which these are computed once.
@@ -83,7 +83,7 @@ def share_prefixes(
         patches (`Sequence[int]`, *optional*): Vision patches in it; none if not given.
         max_length (`int`): Most tokens in a part.
         max_questions (`int`): Most samples in a part; with 1 every sample stands alone.
-        seed (`int`): Of the order of the samples of a prefix.
+        seed (`int` or `None`): Of the order of the samples of a prefix; with `None` they keep their own.
 
     Returns:
         `Parts`: In the order in which their prefixes are numbered.
@@ -114,7 +114,9 @@ def share_prefixes(
             "after it"
         )
     # RandomState, not default_rng: NumPy promises that its stream never changes (NEP 19)
-    order = np.random.RandomState(seed).permutation(len(lengths)) if max_questions > 1 else np.arange(len(lengths))
+    order = np.arange(len(lengths))
+    if max_questions > 1 and seed is not None:
+        order = np.random.RandomState(seed).permutation(len(lengths))
     order = order[np.argsort(prefixes[order], kind="stable")]
     differing = (np.diff(prefixes[order]) == 0) & (np.diff(prefix_lengths[order]) != 0)
     if differing.any():
@@ -138,6 +140,30 @@ def share_prefixes(
     )
 
 
+def make_parts(*columns: Sequence[int], num_fill: int = 0, max_questions: int, **options) -> Parts:
+    """
+    [`share_prefixes`], with samples at the end that only fill room: these stand alone, in parts of their own at the end.
+
+    Args:
+        columns, max_questions, options: As in [`share_prefixes`].
+        num_fill (`int`, *optional*, defaults to `0`): So many of the last samples only fill room.
+
+    Example:
+
+    ```python
+    >>> options = {"max_length": 100, "max_questions": 8, "seed": 0}
+    >>> parts = make_parts([70, 60, 40, 40], [0, 0, 1, 1], [50, 50, 30, 30], [0] * 4, num_fill=2, **options)
+    >>> [parts[i] for i in range(len(parts))]
+    [[1, 0], [2], [3]]
+
+    ```
+    """
+    num_main = len(columns[0]) - num_fill
+    main, fill = ([np.asarray(column)[run] for column in columns] for run in (slice(num_main), slice(num_main, None)))
+    parts = share_prefixes(*main, max_questions=max_questions, **options)
+    return parts.followed_by(share_prefixes(*fill, max_questions=1, **options)) if num_fill else parts
+
+
 def _part_begins(prefixes, prefix_lengths, branches, max_length: int, max_questions: int) -> np.ndarray:
     """Positions at which a part begins, of samples sorted by prefix."""
     begins: list[int] = []
@@ -145,7 +171,7 @@ def _part_begins(prefixes, prefix_lengths, branches, max_length: int, max_questi
     for position, (prefix, length, branch) in enumerate(
         zip(prefixes.tolist(), prefix_lengths.tolist(), branches.tolist())
     ):
-        if prefix != last or count == max_questions or used + branch > max_length:
+        if prefix != last or count >= max_questions or used + branch > max_length:
             begins.append(position)
             last, count, used = prefix, 0, length
         count, used = count + 1, used + branch

@@ -39,6 +39,25 @@ def load_documents(data: DataArguments, split: str) -> Dataset:
         ) from error
 
 
+def load_fill(data: DataArguments) -> Dataset | None:
+    """
+    The dataset to fill with, if the recipe names one.
+
+    Raises:
+        ValueError: as [`load_documents`], or when it is the dataset itself, whose questions would be trained twice.
+    """
+    if data.fill_with is None:
+        return None
+    if data.fill_with == data.dataset_name:
+        raise ValueError(
+            f"fill_with is {data.fill_with!r}, the dataset itself, whose questions would be trained twice; name another"
+        )
+    try:
+        return load_documents(DataArguments(data.fill_with), "train")
+    except ValueError as error:
+        raise ValueError(f"fill_with: {error}") from error
+
+
 def make_trainer(data: DataArguments, args: MMProLongConfig, model: ModelConfig) -> MMProLongTrainer:
     """
     The trainer that a recipe describes, with its datasets and its model loaded.
@@ -59,15 +78,18 @@ def make_trainer(data: DataArguments, args: MMProLongConfig, model: ModelConfig)
     if (quantization := get_quantization_config(model)) is not None:
         kwargs["quantization_config"] = quantization
     evaluates = args.eval_strategy != "no"
-    return MMProLongTrainer(
+    trainer = MMProLongTrainer(
         model=load_model(model.model_name_or_path, args, **kwargs),
         args=args,
         train_dataset=load_documents(data, data.dataset_train_split),
         eval_dataset=load_documents(data, data.dataset_test_split) if evaluates else None,
-        fill_dataset=load_documents(DataArguments(data.fill_with), "train") if data.fill_with else None,
+        fill_dataset=load_fill(data),
         processing_class=processor,
         peft_config=lora_config(model),
     )
+    if args.resume_from_checkpoint is not None:
+        trainer.check_resumable(args.resume_from_checkpoint)
+    return trainer
 
 
 def _check_output(args: MMProLongConfig, *, lora: bool) -> None:
@@ -123,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         data, args, model = parse_recipe(argv)
         if args.dry_run:
-            PartialState().print(dry_run(data, args, model, load_documents))
+            PartialState().print(dry_run(data, args, model, load_documents, load_fill))
             return
         trainer = make_trainer(data, args, model)
     except ValueError as error:

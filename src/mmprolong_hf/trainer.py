@@ -1,5 +1,6 @@
 """TRL's SFTTrainer on packs of long documents: the plan decides the batches, the collator keeps samples apart, the loss is exact."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mmprolong_hf.config import MMProLongConfig
 from mmprolong_hf.encoding import save_processor
 from mmprolong_hf.leak import measure_leak
 from mmprolong_hf.loader import PartRows, pack_loader, pack_rows
-from mmprolong_hf.models import check_loaded, freeze
+from mmprolong_hf.models import check_attention, check_loaded, freeze, set_vision_learning_rate
 from mmprolong_hf.plan import PackingPlan
 from mmprolong_hf.planning import encode_documents, parts_of, plan_of, steps_for_questions, tokens_until, total_until
 from mmprolong_hf.positions import IGNORE_INDEX
@@ -42,7 +43,7 @@ class MMProLongTrainer(SFTTrainer):
         kwargs: As for `SFTTrainer`, `peft_config` among them.
 
     Raises:
-        ValueError: when columns are missing or no sample is left.
+        ValueError: when columns are missing, no sample is left, or documents are shared and the model's attention cannot do that.
         RuntimeError: before the first step, when the samples of a pack see each other.
     """
 
@@ -71,6 +72,9 @@ class MMProLongTrainer(SFTTrainer):
             processing_class=processing_class,
             **kwargs,
         )
+        for dataset in (self.train_dataset, self.eval_dataset):
+            if dataset is not None:
+                check_attention(self.model.config, parts_of(dataset, args))
         if args.max_questions is not None and args.max_steps <= 0:
             plan = self.plan(self.train_dataset)
             self.args.max_steps = steps_for_questions(plan, parts_of(self.train_dataset, args), args.max_questions)
@@ -110,6 +114,7 @@ class MMProLongTrainer(SFTTrainer):
     def evaluate(self, eval_dataset: Dataset | None = None, **kwargs: Any) -> dict[str, float]:
         if eval_dataset is not None and "length" not in eval_dataset.column_names:
             eval_dataset = self._encode(eval_dataset, "eval", self.args, self.processing_class)
+            check_attention(self.model.config, parts_of(eval_dataset, self.args))
         return super().evaluate(eval_dataset, **kwargs)
 
     # -- optimiser and loss --
@@ -119,13 +124,7 @@ class MMProLongTrainer(SFTTrainer):
             return super().create_optimizer(model)
         optimizer = super().create_optimizer(model)
         named = (self.model if model is None else model).named_parameters()
-        vision = {id(parameter) for name, parameter in named if ".visual." in name}
-        for group in list(optimizer.param_groups):
-            own = [parameter for parameter in group["params"] if id(parameter) in vision]
-            group["params"] = [parameter for parameter in group["params"] if id(parameter) not in vision]
-            if own:
-                optimizer.add_param_group({**group, "params": own, "lr": self.args.vision_learning_rate})
-        optimizer.param_groups[:] = [group for group in optimizer.param_groups if group["params"]]
+        set_vision_learning_rate(optimizer, named, self.args.vision_learning_rate)
         return optimizer
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -210,24 +209,31 @@ class MMProLongTrainer(SFTTrainer):
         write_both_formats(output_dir)
         write_plan(output_dir, self.plan(self.train_dataset))
 
+    def check_resumable(self, folder: str) -> None:
+        """Whether this run can go on from a checkpoint; raises as [`~mmprolong_hf.resume.check_resume`]."""
+        rope = self.model.config.text_config.rope_parameters
+        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
+        check_resume(folder, self.plan(self.train_dataset), rope, sharded=sharded)
+
     # Qwen2.5-VL's weights are saved under the names of its published checkpoints (visual.*, model.*) and renamed by
     # from_pretrained. Trainer reads the file as it is, finds no name it knows, warns, and goes on from the initial weights
     # (huggingface/transformers#43701). Both overrides may go when it loads what it saved.
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
-        rope = self.model.config.text_config.rope_parameters
-        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
-        check_resume(resume_from_checkpoint, self.plan(self.train_dataset), rope, sharded=sharded)
+        self.check_resumable(resume_from_checkpoint)
         if isinstance(self.model, PeftModel) or self.is_fsdp_enabled or self.is_deepspeed_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         else:
-            saved = type(self.model).from_pretrained(resume_from_checkpoint, dtype=self.model.dtype)
-            self.model.load_state_dict(saved.state_dict())
+            self._load_weights(resume_from_checkpoint)
 
     def _load_best_model(self) -> None:
         if isinstance(self.model, PeftModel) or self.is_fsdp_enabled or self.is_deepspeed_enabled:
             super()._load_best_model()
         else:
-            self._load_from_checkpoint(self.state.best_model_checkpoint)
+            self._load_weights(self.state.best_model_checkpoint)
+
+    def _load_weights(self, folder: str) -> None:
+        saved = type(self.model).from_pretrained(folder, dtype=self.model.dtype)
+        self.model.load_state_dict(saved.state_dict())
 
     def create_model_card(self, model_name: str | None = None, dataset_name: str | None = None, tags=None) -> None:
         template = self.args.model_card_template
@@ -246,7 +252,7 @@ class MMProLongTrainer(SFTTrainer):
                 plan=self.plan(self.train_dataset),
                 num_tokens=self._total_train_tokens,
                 num_questions=self.count_questions(self.state.global_step),
-                num_rejected=len(self.rejections["train"]),
+                rejected=Counter(rejection.reason for rejection in self.rejections["train"]),
                 rope=text.rope_parameters,
                 window=text.max_position_embeddings,
                 lora=isinstance(self.model, PeftModel),

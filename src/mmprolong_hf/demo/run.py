@@ -18,10 +18,10 @@ from mmprolong_hf.demo.card_documents import CARD_TITLES, write_cards
 from mmprolong_hf.demo.model import make_tiny_model
 from mmprolong_hf.demo.reports import write_reports
 from mmprolong_hf.encoding import load_processor
-from mmprolong_hf.evaluation.drawing import Needle
 from mmprolong_hf.evaluation.generate import load_model
 from mmprolong_hf.evaluation.haystack import context_length
 from mmprolong_hf.evaluation.needle import run_needle
+from mmprolong_hf.evaluation.needle_kinds import Needle
 from mmprolong_hf.evaluation.questions import evaluate_questions
 from mmprolong_hf.evaluation.scoring import exact_match
 from mmprolong_hf.synthesis.mixture import MixtureOptions
@@ -198,7 +198,9 @@ def _map_needles(checkpoint: Path, rows: Dataset, output: Path) -> None:
     size = tuple(rows[0]["page_sizes"][0])
     longest = CARD_QUESTION.format(page=999)
     lengths = [context_length(processor, [size] * num_pages, longest, CARD_TITLES[0]) for num_pages in NEEDLE_PAGES]
-    run_needle(str(checkpoint), rows, output, lengths=lengths, depths=[0.0, 0.5, 1.0], trials=8, needle=needle)
+    # A card is a whole page, and a question names its page: two needles of one haystack could meet there.
+    grid = {"lengths": lengths, "depths": [0.0, 0.5, 1.0], "trials": 8}
+    run_needle(str(checkpoint), rows, output, **grid, needle=needle, isolated=True)
 
 
 def _losses(output: Path, key: str) -> list[float]:

@@ -7,8 +7,10 @@ from itertools import accumulate, takewhile
 from transformers import ProcessorMixin
 
 from mmprolong_hf.encoding import image_limits
+from mmprolong_hf.evaluation.generate import page_image
+from mmprolong_hf.evaluation.requests import PageImage
+from mmprolong_hf.lengths import NUM_IMAGE_MARKERS, page_grid, page_tokens, sample_length, sample_span
 from mmprolong_hf.prompt import text_length
-from mmprolong_hf.lengths import NUM_IMAGE_MARKERS, page_grid, page_tokens, sample_length
 
 # A context that is shorter than this part of the wanted length, because there are no more pages, is not of that length.
 MIN_FILL = 0.9
@@ -37,6 +39,52 @@ def page_order(num_pages: Sequence[int], rng: random.Random) -> list[tuple[int, 
     return [(document, page) for document in documents for page in range(num_pages[document])]
 
 
+class Haystack:
+    """
+    The pages of one trial in their order, each read or rendered once, when it is needed.
+
+    Args:
+        documents (`Sequence[dict]`): Rows with `doc_id` and `images` as in `DOCUMENT_FEATURES`.
+        sizes (`Sequence[Sequence[tuple[int, int]]]`): (width, height) of every page of every document.
+        rng (`random.Random`): Orders the documents.
+
+    Example:
+
+    ```python
+    >>> from PIL import Image
+    >>> images = [Image.new("RGB", (4, 3))]
+    >>> haystack = Haystack([{"doc_id": "a", "images": images}], [[(4, 3)]], random.Random(0))
+    >>> haystack.sizes, haystack.source(0), haystack.page(0).open().size
+    ([(4, 3)], {'doc_id': 'a', 'page': 1}, (4, 3))
+
+    ```
+    """
+
+    def __init__(self, documents: Sequence[dict], sizes: Sequence[Sequence[tuple[int, int]]], rng: random.Random):
+        self._order = page_order([len(pages) for pages in sizes], rng)
+        self.sizes = [tuple(sizes[document][page]) for document, page in self._order]
+        self._documents = documents
+        self._rows: dict[int, dict] = {}
+        self._pages: dict[int, PageImage] = {}
+
+    def page(self, index: int) -> PageImage:
+        """The page at an index, counted from 0."""
+        if index not in self._pages:
+            document, page = self._order[index]
+            self._pages[index] = page_image(self._row(document)["images"][page])
+        return self._pages[index]
+
+    def source(self, index: int) -> dict:
+        """Which page of which document it is, the page counted from 1."""
+        document, page = self._order[index]
+        return {"doc_id": self._row(document)["doc_id"], "page": page + 1}
+
+    def _row(self, document: int) -> dict:
+        if document not in self._rows:
+            self._rows[document] = self._documents[document]  # to read a row may read its images
+        return self._rows[document]
+
+
 def context_length(
     processor: ProcessorMixin, sizes: Sequence[tuple[int, int]], question: str, longest_answer: str
 ) -> int:
@@ -52,6 +100,20 @@ def context_length(
     limits = image_limits(processor)
     grids = [page_grid(width, height, limits) for width, height in sizes]
     return sample_length(text_length(processor, range(1, len(sizes) + 1), question, longest_answer), grids)
+
+
+def context_span(
+    processor: ProcessorMixin, sizes: Sequence[tuple[int, int]], question: str, longest_answer: str
+) -> int:
+    """
+    M-RoPE positions of the same context: far fewer than tokens, since a page moves them by its longer side only.
+
+    Args:
+        processor, sizes, question, longest_answer: As in [`context_length`].
+    """
+    limits = image_limits(processor)
+    grids = [page_grid(width, height, limits) for width, height in sizes]
+    return sample_span(text_length(processor, range(1, len(sizes) + 1), question, longest_answer), grids)
 
 
 def fill_context(
@@ -84,22 +146,43 @@ def fill_context(
     return fitting
 
 
-def page_at_depth(image_tokens: Sequence[int], depth: float) -> int:
+def page_depths(image_tokens: Sequence[int]) -> list[float]:
     """
-    The page, counted from 0, whose start is nearest to a depth; of two as near, the earlier.
+    The depth at which each page starts: 0 is the start of the pages, 1 their end.
 
     Args:
         image_tokens (`Sequence[int]`): Of each page.
-        depth (`float`): 0 is the start of the pages, 1 their end.
 
     Example:
 
     ```python
-    >>> [page_at_depth([100, 100, 200, 100], depth) for depth in (0.0, 0.45, 0.7, 1.0)]
-    [0, 2, 3, 3]
+    >>> page_depths([98, 98, 198])
+    [0.0, 0.25, 0.5]
 
     ```
     """
-    costs = [tokens + NUM_IMAGE_MARKERS for tokens in image_tokens]
-    starts = [0, *accumulate(costs)]
-    return min(range(len(costs)), key=lambda page: abs(starts[page] - depth * starts[-1]))
+    starts = [0, *accumulate(tokens + NUM_IMAGE_MARKERS for tokens in image_tokens)]
+    return [start / starts[-1] for start in starts[:-1]]
+
+
+def pages_near_depth(depths: Sequence[float], depth: float, reach: float) -> list[int]:
+    """
+    The page, counted from 0, whose start is nearest to a depth, and after it those that are still within reach, by their
+    distance; of two as near, the earlier first.
+
+    Args:
+        depths (`Sequence[float]`): Of each page, from [`page_depths`].
+        depth (`float`): 0 is the start of the pages, 1 their end.
+        reach (`float`): How far from the depth another page may start.
+
+    Example:
+
+    ```python
+    >>> pages_near_depth([0.0, 0.2, 0.4, 0.8], 0.45, 0.3), pages_near_depth([0.0, 0.2, 0.4, 0.8], 1.0, 0.05)
+    ([2, 1], [3])
+
+    ```
+    """
+    distances = [round(abs(start - depth), 9) for start in depths]  # rounded, or halves would not be as near
+    nearest = sorted(range(len(depths)), key=distances.__getitem__)
+    return [nearest[0], *(page for page in nearest[1:] if distances[page] <= reach)]

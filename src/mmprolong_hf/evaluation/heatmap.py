@@ -1,4 +1,4 @@
-"""The retrieval heat map: context length across, depth down, every cell with its value and its count."""
+"""The retrieval heat map: context length across, depth down, every cell with its value, the counts under the axis."""
 
 import textwrap
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ def draw_heatmap(summary: dict, depths: Sequence[float], path: str | Path, *, ti
     Write a PNG of mean scores; cells that were not measured are hatched.
 
     Args:
-        summary (`dict`): From [`~mmprolong_hf.evaluation.scoring.summarize_grid`], a row for each depth.
+        summary (`dict`): From [`~mmprolong_hf.evaluation.metrics.grid.summarize_grid`], a row for each depth.
         depths (`Sequence[float]`): Depth of each row, 0 to 1.
         path (`str` or `Path`): File to write.
         title (`str`): Names the checkpoint.
@@ -33,9 +33,9 @@ def draw_heatmap(summary: dict, depths: Sequence[float], path: str | Path, *, ti
             axes.add_patch(cell)
             continue
         color = "white" if value < 0.6 else "black"  # viridis is dark below, light above
-        axes.text(column, row - 0.12, f"{value:.2f}", ha="center", va="center", color=color, fontsize=10)
-        axes.text(column, row + 0.26, f"n={counts[row][column]}", ha="center", va="center", color=color, fontsize=7)
-    axes.set_xticks(range(len(lengths)), [_tokens(length) for length in lengths])
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=color, fontsize=10)
+    nums = [sum(row[column] for row in counts) for column in range(len(lengths))]
+    axes.set_xticks(range(len(lengths)), [f"{_tokens(length)}\nn={num}" for length, num in zip(lengths, nums)])
     axes.set_yticks(range(len(depths)), [f"{depth:.0%}" for depth in depths])
     axes.set_xticks([column - 0.5 for column in range(1, len(lengths))], minor=True)
     axes.set_yticks([row - 0.5 for row in range(1, len(depths))], minor=True)

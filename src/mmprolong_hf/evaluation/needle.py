@@ -1,30 +1,27 @@
-"""Needle in a haystack of page images: at which context lengths and depths does a checkpoint still find one sentence?"""
+"""Needle in a haystack of page images: at which context lengths and depths does a checkpoint still find what is hidden?"""
 
-import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import product
+from importlib.metadata import version
 from pathlib import Path
 
-import torch
-import transformers
-from PIL import Image
 from tqdm import tqdm
-from transformers import PreTrainedModel, ProcessorMixin
+from transformers import ProcessorMixin
 
-import mmprolong_hf
-from mmprolong_hf.encoding import image_limits, load_processor
-from mmprolong_hf.rows import decode_image
-from mmprolong_hf.evaluation.drawing import Needle, draw_needle
-from mmprolong_hf.evaluation.generate import answer, load_model
-from mmprolong_hf.evaluation.haystack import context_length, fill_context, page_at_depth, page_order
-from mmprolong_hf.evaluation.heatmap import draw_heatmap
-from mmprolong_hf.evaluation.scoring import check_needle, summarize_grid, wilson_interval
-from mmprolong_hf.lengths import page_tokens
+from mmprolong_hf.encoding import load_processor
+from mmprolong_hf.evaluation.generate import load_model
+from mmprolong_hf.evaluation.haystack import Haystack
+from mmprolong_hf.evaluation.metrics.needle import score
+from mmprolong_hf.evaluation.needle_contexts import hide_needles
+from mmprolong_hf.evaluation.needle_kinds import Needle, load_needle
+from mmprolong_hf.evaluation.needle_report import summarize_needles, write_report
+from mmprolong_hf.evaluation.requests import Context, Engine
+from mmprolong_hf.evaluation.shared_prefix import TransformersEngine
 
 LENGTHS = (8192, 16384, 32768, 65536, 131072)
 DEPTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+THRESHOLD = 0.85  # share of needles found at which a length counts as mastered, about RULER's (arXiv 2404.06654)
 
 
 def run_needle(
@@ -37,16 +34,19 @@ def run_needle(
     trials: int = 3,
     needle: Needle | None = None,
     seed: int = 0,
+    isolated: bool = False,
+    skipped: Sequence[dict] = (),
 ) -> dict:
     """
-    Measure a checkpoint and write `needle.json` and `heatmap.png`.
+    Measure a checkpoint and write `needle.json`, `needle.csv`, `per_length.md` and `heatmap.png`.
 
     Args:
         model_path (`str`): A checkpoint folder, or the id of a model on the Hub.
-        documents (`Sequence[dict]`): Rows with `doc_id`, `page_sizes` and `images` as in `DOCUMENT_FEATURES`. Images of
-            [`~mmprolong_hf.rows.UndecodedRows`] are opened only where they are needed.
+        documents (`Sequence[dict]`): Rows with `doc_id`, `page_sizes` and `images` as in `DOCUMENT_FEATURES`: those of
+            [`~mmprolong_hf.evaluation.needle_pdfs.PdfFolder`], or of [`~mmprolong_hf.rows.UndecodedRows`].
         output_folder (`str` or `Path`): Made if it does not exist.
-        lengths, depths, trials, needle, seed: As in [`measure_needle`].
+        lengths, depths, trials, needle, seed, isolated: As in [`measure_needle`].
+        skipped (`Sequence[dict]`): PDFs that were left out, for the report.
 
     Returns:
         `dict`: The report of [`measure_needle`], with `model` and `versions`; `needle.json` holds the same, byte for byte the
@@ -58,32 +58,28 @@ def run_needle(
     Example:
 
     ```python
-    from datasets import load_dataset
-
-    rows = UndecodedRows(load_dataset("my-documents", split="test"))
-    report = run_needle("my-checkpoint", rows, "needle", lengths=[8192, 131072], depths=[0.0, 0.5, 1.0])
+    documents = PdfFolder("my-pdfs")
+    report = run_needle("my-checkpoint", documents, "needle", lengths=[8192, 131072], skipped=documents.skipped)
     report["summary"]["per_length"]  # e.g. {8192: 1.0, 131072: 0.78}
     ```
     """
     processor = load_processor(model_path)
+    engine = TransformersEngine(load_model(model_path), processor)
     report = {
         "model": str(model_path),
-        "versions": {module.__name__: module.__version__ for module in (mmprolong_hf, transformers, torch)},
+        "versions": {name: version(name) for name in ("mmprolong_hf", "transformers", "torch", "pillow", "pypdfium2")},
         **measure_needle(
-            load_model(model_path), processor, documents,
-            lengths=lengths, depths=depths, trials=trials, needle=needle, seed=seed,
+            engine, processor, documents,
+            lengths=lengths, depths=depths, trials=trials, needle=needle, seed=seed, isolated=isolated,
         ),
+        "skipped": list(skipped),
     }  # fmt: skip
-    output_folder = Path(output_folder)
-    output_folder.mkdir(parents=True, exist_ok=True)
-    content = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
-    (output_folder / "needle.json").write_text(content, encoding="utf-8")
-    draw_heatmap(report["summary"], depths, output_folder / "heatmap.png", title=str(model_path))
+    write_report(report, output_folder, title=str(model_path))
     return report
 
 
 def measure_needle(
-    model: PreTrainedModel,
+    engine: Engine,
     processor: ProcessorMixin,
     documents: Sequence[dict],
     *,
@@ -92,43 +88,93 @@ def measure_needle(
     trials: int = 3,
     needle: Needle | None = None,
     seed: int = 0,
+    isolated: bool = False,
 ) -> dict:
     """
-    Ask a loaded model for one needle in each haystack of context length x depth x trial.
+    Ask an engine for what is hidden in haystacks of every context length, at every depth.
+
+    All depths of a length and trial are hidden in one haystack, whose pages the engine reads once.
 
     Args:
-        model (`PreTrainedModel`): From [`~mmprolong_hf.evaluation.generate.load_model`].
-        processor (`ProcessorMixin`): From [`~mmprolong_hf.encoding.load_processor`].
+        engine (`Engine`): Answers.
+        processor (`ProcessorMixin`): The model's, from [`~mmprolong_hf.encoding.load_processor`]: it decides how many tokens
+            a page is, and how large a needle must be to be read.
         documents (`Sequence[dict]`): As in [`run_needle`].
         lengths (`Sequence[int]`): Context lengths in tokens, question and answer included.
         depths (`Sequence[float]`): 0 is the first page, 1 the last.
-        trials (`int`): Haystacks of each cell, each with documents in another order and another needle.
-        needle (`Needle`, *optional*): What is hidden; the default one if not given.
+        trials (`int`): Haystacks of each length, each with documents in another order and other needles.
+        needle (`Needle`, *optional*): What is hidden; a sentence if not given.
         seed (`int`): Of the order of documents, the needles and their places.
+        isolated (`bool`): A context for each needle: as many times the work as there are depths, to check that needles in
+            one haystack do not disturb each other.
 
     Returns:
-        `dict` with the arguments, `records` and `summary`. A haystack that the pages cannot fill has no record, and a cell
-        without one is `None` in the summary's grid.
+        `dict` with the arguments, `engine`, `threshold`, `summary` ([`~mmprolong_hf.evaluation.needle_report.summarize_needles`])
+        and `records`: those of [`~mmprolong_hf.evaluation.needle_contexts.hide_needles`] with `output`, `error`,
+        `prompt_tokens`, `largest_position` and `score`. A haystack that the pages cannot fill has no record, and a cell without
+        one is `None` in the summary's grid.
 
     Raises:
-        ValueError: for no documents, lengths that do not increase, depths outside 0 to 1 or no trial.
+        ValueError: for no documents, lengths that do not increase, depths outside 0 to 1, no trial, or as
+            [`~mmprolong_hf.evaluation.needle_contexts.hide_needles`].
     """
     _check(documents, lengths, depths, trials)
-    needle = needle or Needle()
-    sizes = [row["page_sizes"] for row in documents]  # once: to read a row may decode its images
-    records = []
-    for trial, length, depth in tqdm(list(product(range(trials), lengths, depths)), desc="needles", unit="needle"):
-        hidden = hide_needle(processor, documents, sizes, needle, length=length, depth=depth, trial=trial, seed=seed)
-        if hidden is not None:
-            images, record = hidden
-            output = answer(model, processor, images, record["question"])
-            records.append({**record, "output": output, "score": check_needle(record["answer"], output)})
-    summary = summarize_grid(records, lengths, len(depths), list(depths).index)
-    summary["per_length_interval"] = {
-        length: _interval([record for record in records if record["length"] == length]) for length in lengths
+    needle = needle or load_needle()
+    arguments = {
+        "lengths": list(lengths),
+        "depths": list(depths),
+        "trials": trials,
+        "seed": seed,
+        "isolated": isolated,
     }
-    arguments = {"lengths": list(lengths), "depths": list(depths), "trials": trials, "seed": seed}
-    return {**arguments, "needle": asdict(needle), "summary": summary, "records": records}
+    haystacks = _haystacks(processor, documents, needle, **arguments)
+    records = []
+    with tqdm(total=len(lengths) * len(depths) * trials, desc="needles", unit="needle") as progress:
+        for context, asked in haystacks:
+            records += _ask(engine, context, asked)
+            progress.update(len(asked))
+    records.sort(key=lambda record: (record["trial"], record["length"], record["depth"]))
+    return {
+        **arguments,
+        "threshold": THRESHOLD,
+        "needle": asdict(needle),
+        "engine": engine.name,
+        "summary": summarize_needles(records, lengths, depths, trials, THRESHOLD),
+        "records": records,
+        "skipped": [],
+    }
+
+
+def _haystacks(
+    processor: ProcessorMixin,
+    documents: Sequence[dict],
+    needle: Needle,
+    *,
+    lengths: Sequence[int],
+    depths: Sequence[float],
+    trials: int,
+    seed: int,
+    isolated: bool,
+) -> Iterator[tuple[Context, list[dict]]]:
+    sizes = [row["page_sizes"] for row in documents]  # once: to read a row may read its images
+    for trial in range(trials):
+        haystack = Haystack(documents, sizes, random.Random(f"{seed} {trial}"))
+        for length in lengths:
+            yield from hide_needles(
+                processor, haystack, needle, length=length, depths=depths, trial=trial, seed=seed, isolated=isolated
+            )
+
+
+def _ask(engine: Engine, context: Context, asked: Sequence[dict]) -> list[dict]:
+    """The records of a context's questions with what the engine said, but not what differs from run to run."""
+    answers = {answer.id: answer for answer in engine.answer(context)}
+    records = []
+    for record in asked:
+        answer = answers[record["id"]]
+        reply = {"output": answer.text, "error": answer.error}
+        reply |= {"prompt_tokens": answer.prompt_tokens, "largest_position": answer.largest_position}
+        records.append(record | reply | {"score": int(score(record["answer"], answer.text).value)})
+    return records
 
 
 def _check(documents: Sequence[dict], lengths: Sequence[int], depths: Sequence[float], trials: int) -> None:
@@ -140,61 +186,3 @@ def _check(documents: Sequence[dict], lengths: Sequence[int], depths: Sequence[f
         raise ValueError(f"depths is {list(depths)}, expected increasing numbers from 0 to 1")
     if trials < 1:
         raise ValueError(f"trials is {trials}, expected at least 1")
-
-
-def hide_needle(
-    processor: ProcessorMixin,
-    documents: Sequence[dict],
-    sizes: Sequence[Sequence[tuple[int, int]]],
-    needle: Needle,
-    *,
-    length: int,
-    depth: float,
-    trial: int,
-    seed: int,
-) -> tuple[list[Image.Image], dict] | None:
-    """
-    One haystack with its needle: a function of its arguments alone, and of `trial` and `seed` as the only chance.
-
-    Args:
-        processor, documents, needle, length, depth, trial, seed: As in [`measure_needle`], for one cell and trial.
-        sizes (`Sequence[Sequence[tuple[int, int]]]`): (width, height) of every page of every document.
-
-    Returns:
-        `tuple` or `None`: The page images, and a record of what is hidden where and how it is asked for; `None` if the pages
-        cannot fill the context.
-    """
-    order = page_order([len(pages) for pages in sizes], random.Random(f"{seed} {trial}"))
-    page_sizes = [tuple(sizes[document][page]) for document, page in order]
-    rng = random.Random(f"{seed} {trial} {length} {depth}")
-    key, value = rng.choice(needle.keys), rng.choice(needle.values)
-    # Room is left for the question with the highest page number, since which page it will name is not known yet.
-    longest_question = needle.question.format(key=key, page=len(order))
-    num_pages = fill_context(processor, page_sizes, longest_question, value, length)
-    if num_pages is None:
-        return None
-    order, page_sizes, limits = order[:num_pages], page_sizes[:num_pages], image_limits(processor)
-    target = page_at_depth([page_tokens(width, height, limits) for width, height in page_sizes], depth)
-    question = needle.question.format(key=key, page=target + 1)
-    text = needle.text.format(key=key, value=value, page=target + 1)
-    rows = {document: documents[document] for document in {document for document, _ in order}}
-    images = [decode_image(rows[document]["images"][page]) for document, page in order]
-    images[target], box = draw_needle(images[target], text, size=needle.size, limits=limits, rng=rng)
-    document, page = order[target]
-    return images, {
-        "length": length,
-        "depth": depth,
-        "trial": trial,
-        "num_tokens": context_length(processor, page_sizes, question, value),
-        "num_pages": num_pages,
-        "page": target + 1,
-        "source": {"doc_id": rows[document]["doc_id"], "page": page + 1},
-        "box": [round(edge, 4) for edge in box],
-        "text": text,
-        "question": question,
-        "answer": value,
-    }
-
-
-def _interval(records: Sequence[dict]) -> list[float]:
-    return list(wilson_interval(sum(record["score"] for record in records), len(records)))

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from tqdm import tqdm
 from transformers import PreTrainedModel, ProcessorMixin
 
-from mmprolong_hf.rows import decode_image
-from mmprolong_hf.evaluation.generate import answer
-from mmprolong_hf.evaluation.scoring import exact_match, wilson_interval
+from mmprolong_hf.evaluation.generate import document_context, page_image
+from mmprolong_hf.evaluation.metrics.statistics import wilson_interval
+from mmprolong_hf.evaluation.requests import Ask
+from mmprolong_hf.evaluation.scoring import exact_match
+from mmprolong_hf.evaluation.shared_prefix import TransformersEngine
 
 
 def evaluate_questions(
@@ -28,16 +30,21 @@ def evaluate_questions(
 
     Raises:
         ValueError: when there is no question in the rows.
+        RuntimeError: when a page cannot be read or memory does not suffice.
     """
-    records = []
+    engine, records = TransformersEngine(model, processor), []
     with tqdm(total=sum(len(row["questions"]) for row in rows), desc="questions", unit="question") as progress:
         for row in rows:
-            pages = [decode_image(image) for image in row["images"]]
-            for question in row["questions"]:
-                prediction = answer(model, processor, pages, question["question"], max_new_tokens=max_new_tokens)
+            if not row["questions"]:
+                continue
+            asks = [Ask(str(k), q["question"], max_new_tokens=max_new_tokens) for k, q in enumerate(row["questions"])]
+            for answer in engine.answer(document_context([page_image(image) for image in row["images"]], asks)):
+                if answer.error:
+                    raise RuntimeError(f"document {row['doc_id']}: {answer.error}")
+                question = row["questions"][int(answer.id)]
                 columns = {key: question[key] for key in ("question", "answer", "answer_format", "task")}
-                score = exact_match(prediction, question["answer"], question["answer_format"])
-                records.append({"doc_id": row["doc_id"], **columns, "prediction": prediction, "score": score})
+                score = exact_match(answer.text, question["answer"], question["answer_format"])
+                records.append({"doc_id": row["doc_id"], **columns, "prediction": answer.text, "score": score})
                 progress.update()
     return records, summarize_questions(records)
 

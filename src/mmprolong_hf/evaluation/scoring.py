@@ -4,12 +4,6 @@ import re
 import unicodedata
 from decimal import Decimal
 
-from mmprolong_hf.evaluation.metrics.grid import summarize_grid
-from mmprolong_hf.evaluation.metrics.needle import check_needle
-from mmprolong_hf.evaluation.metrics.statistics import wilson_interval
-
-__all__ = ["check_needle", "exact_match", "summarize_grid", "wilson_interval"]
-
 
 def _plain(text: str) -> str:
     """One form for what reads the same: compatibility forms and case folded, white space single."""

@@ -139,7 +139,7 @@ class BatchExport:
                 "too_large",
                 f"a batch file holds {self.max_bytes} bytes, the request has {len(line)}; send fewer pages",
             )
-        most = self.options.cost(request.most_tokens(self.options), self.options.max_tokens)
+        most = self.options.cost(request.most_tokens(self.options), request.longest_reply(self.options))
         self.budget.export(key, self.options.served_model, most * (1.0 - self.options.batch_discount))
         if self._num_bytes + len(line) > self.max_bytes or self._num_requests >= self.max_requests:
             self._number, self._num_bytes, self._num_requests = self._number + 1, 0, 0

@@ -5,7 +5,9 @@ import contextlib
 import json
 import random
 import time
-from typing import Self
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Self, TypeVar
 
 # huggingface_hub's own HTTP library. Its AsyncInferenceClient does not fit: for a server of one's own it replaces a
 # strict JSON schema by a format that only TGI knew, sends Hugging Face's token there when no key is given, and refuses
@@ -15,6 +17,7 @@ import httpx2
 from .budget import Budget, BudgetSpent, Charge
 from .http_answer import MAX_BODY_BYTES, read_body, read_retry_after
 from .options import EndpointOptions
+from .prompt_cache import read_cached_tokens
 from .replies import Completion, Reply, ReplyCache, RequestFailed, read_completion
 from .request import Request
 from .summary import Summary
@@ -25,6 +28,7 @@ RETRIED = (408, 409, 429)  # and every 5xx
 BILL_UNKNOWN = (502, 504)  # a gateway gave up on a server that may have gone on
 LONGEST_BACKOFF = 60.0  # seconds
 DETAIL = 500  # characters of a server's message that are kept
+Used = TypeVar("Used")
 
 
 class EndpointRefused(Exception):
@@ -107,36 +111,47 @@ class Endpoint:
                 its credit.
             BudgetSpent: when the call could exceed the budget.
         """
+        return await self._count(request, lambda completion, cached: completion.reply(cached=cached))
+
+    async def complete(self, request: Request) -> Completion:
+        """
+        As [`~Endpoint.ask`], but what came is returned as it is: truncated, filtered or empty too.
+
+        Args:
+            request (`Request`): What is asked.
+        """
+        return await self._count(request, lambda completion, cached: completion)
+
+    def summary(self) -> Summary:
+        """What became of the requests so far."""
+        return self._summary
+
+    async def _count(self, request: Request, use: Callable[[Completion, bool], Used]) -> Used:
         self._summary.requests += 1
         try:
-            reply = await self._ask(request)
+            completion, cached = await self._find(request)
+            used = use(completion, cached)
         except RequestFailed as error:
             self._summary.failed[error.reason] += 1
             raise
         except (EndpointRefused, BudgetSpent, asyncio.CancelledError) as error:
             self._summary.failed[type(error).__name__] += 1
             raise
-        if reply.cached:
-            self._summary.cached += 1
-        else:
-            self._summary.answered += 1
-        return reply
+        self._summary.cached += cached
+        self._summary.answered += not cached
+        return used
 
-    def summary(self) -> Summary:
-        """What became of the requests so far."""
-        return self._summary
-
-    async def _ask(self, request: Request) -> Reply:
+    async def _find(self, request: Request) -> tuple[Completion, bool]:
+        """What was or is now completed, and whether this request did not send it."""
         key = request.key(self.options)
         known = self.replies.get(key)
         if known is not None:
-            return known.reply(cached=True)
+            return known, True
         first = key not in self._running
         if first:
             self._running[key] = asyncio.create_task(self._complete(key, request))
             self._running[key].add_done_callback(lambda task: self._forget(key, task))
-        completion = await asyncio.shield(self._running[key])
-        return completion.reply(cached=not first)
+        return await asyncio.shield(self._running[key]), not first
 
     def _forget(self, key: str, task: asyncio.Task) -> None:
         del self._running[key]
@@ -160,14 +175,15 @@ class Endpoint:
 
     async def _call(self, key: str, request: Request) -> Completion:
         reckoned = request.most_tokens(self.options)
-        most = self.options.cost(round(reckoned * self._scale), self.options.max_tokens)
+        longest = request.longest_reply(self.options)
+        most = self.options.cost(round(reckoned * self._scale), longest)
         async with self.budget.charge(key, self.options.served_model, most) as charge:
             if self._refusal:
                 charge.release()
                 raise EndpointRefused(self._refusal)
             try:
-                text, finish_reason, usage = await self._post(request.body(self.options), charge)
-                tokens = usage or (reckoned, self.options.max_tokens)  # a server that does not tell: the most
+                text, finish_reason, usage, cached = await self._post(request.body(self.options), charge)
+                tokens = usage or (reckoned, longest)  # a server that does not tell: the most
                 usd = self.options.cost(*tokens)
                 # On disk first: a process that is killed here has paid, and knows the reply.
                 completion = self.replies.put(
@@ -180,9 +196,9 @@ class Endpoint:
                 self._summary.add(charge)
         self._summary.tries["answered"] += 1
         self._scale = max(self._scale, tokens[0] / reckoned)
-        return completion
+        return replace(completion, counted=usage is not None, cached_tokens=cached)
 
-    async def _post(self, body: dict, charge: Charge) -> tuple[str, str, tuple[int, int] | None]:
+    async def _post(self, body: dict, charge: Charge) -> tuple[str, str, tuple[int, int] | None, int | None]:
         try:
             async with asyncio.timeout(self.options.timeout):
                 async with self._session.stream("POST", self.options.url, json=body) as response:
@@ -201,7 +217,8 @@ class Endpoint:
         if len(content) > MAX_BODY_BYTES:
             raise _TryFailed("unreadable", f"the answer has more than {MAX_BODY_BYTES} bytes")
         try:
-            return read_completion(json.loads(content))
+            answer = json.loads(content)
+            return *read_completion(answer), read_cached_tokens(answer)
         except (ValueError, RecursionError) as error:  # the latter for JSON that is nested too deeply
             raise _TryFailed("unreadable", self._clean(str(error))) from error
 

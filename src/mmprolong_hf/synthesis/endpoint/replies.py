@@ -66,6 +66,9 @@ class Completion:
         prompt_tokens (`int`): From the server's usage.
         completion_tokens (`int`): From the server's usage.
         usd (`float`): Price of the call.
+        counted (`bool`): Whether the server has just told its usage. Without it, and for what is read from disk, the
+            tokens may be the most that they can be.
+        cached_tokens (`int`, *optional*): Those of the prompt that the server had computed before, if it has just told.
     """
 
     text: str
@@ -73,6 +76,8 @@ class Completion:
     prompt_tokens: int
     completion_tokens: int
     usd: float
+    counted: bool = False
+    cached_tokens: int | None = None
 
     def reply(self, *, cached: bool) -> Reply:
         """
@@ -168,8 +173,8 @@ class ReplyCache:
 
     ```python
     >>> replies = ReplyCache(":memory:")
-    >>> replies.put("ab12", Completion("42", "stop", 9, 1, 0.0), model="qwen")
-    Completion(text='42', finish_reason='stop', prompt_tokens=9, completion_tokens=1, usd=0.0)
+    >>> replies.put("ab12", Completion("42", "stop", 9, 1, 0.0), model="qwen").text
+    '42'
     >>> replies.put("ab12", Completion("43", "stop", 9, 1, 0.0), model="qwen").text
     '42'
     >>> replies.get("ab12").text, replies.get("cd34"), len(replies)

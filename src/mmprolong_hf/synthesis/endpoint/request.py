@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PIL import Image
 
@@ -27,9 +27,13 @@ class Request:
         content (`tuple[str | bytes]`): Texts, and page images as encoded bytes, in the order the model reads them.
         schema (`dict` or `None`): JSON schema that the reply has to follow; sent if the options' style is `"json"`.
         system (`str`, *optional*): System message; none if empty.
+        answer_start (`str`, *optional*): Sent last, as the assistant's message; none if empty. Servers begin a new
+            message after it unless `parameters` tell them to continue it.
+        max_tokens (`int`, *optional*): Longest reply, in place of the options'.
+        parameters (`dict`, *optional*): What else is sent, e.g. `{"repetition_penalty": 1.0}` to vLLM.
 
     Raises:
-        ValueError: for no content, or bytes that are no JPEG, PNG or WebP.
+        ValueError: for no content, bytes that are no JPEG, PNG or WebP, or `max_tokens` below 1.
 
     Example:
 
@@ -50,8 +54,13 @@ class Request:
     content: tuple[str | bytes, ...]
     schema: dict | None
     system: str = ""
+    answer_start: str = ""
+    max_tokens: int | None = None
+    parameters: dict = field(default_factory=dict)
 
     def __post_init__(self):
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ValueError(f"max_tokens of the request {self.prompt} is {self.max_tokens}, expected at least 1")
         if not self.content:
             raise ValueError(f"content of the request {self.prompt} is empty, expected texts or page images")
         for part in self.content:
@@ -73,12 +82,20 @@ class Request:
         """The JSON that is sent, in OpenAI's format; a line of a batch file holds the same."""
         return self._body(options, _data_url)
 
+    def messages(self) -> list[dict]:
+        """The messages of the body, page images as data URLs."""
+        return self._messages(_data_url)
+
+    def longest_reply(self, options: EndpointOptions) -> int:
+        """Tokens of the reply at most: the request's own number, or that of the options."""
+        return options.max_tokens if self.max_tokens is None else self.max_tokens
+
     def most_tokens(self, options: EndpointOptions) -> int:
         """
         Tokens of the prompt at most: one for each byte of text, since no vocabulary of bytes takes more, and Qwen-VL's
         count for each image. Models that take more for an image are learnt from their replies, see `Endpoint`.
         """
-        count = TEMPLATE_TOKENS + len(self.system.encode())
+        count = TEMPLATE_TOKENS + len(self.system.encode()) + len(self.answer_start.encode())
         if self.schema is not None and options.style == "json":
             count += len(json.dumps(self.schema))
         for part in self.content:
@@ -89,19 +106,24 @@ class Request:
                     count += page_tokens(*image.size) + NUM_IMAGE_MARKERS
         return count
 
-    def _body(self, options: EndpointOptions, address: Callable[[bytes], str]) -> dict:
+    def _messages(self, address: Callable[[bytes], str]) -> list[dict]:
         content = [
             {"type": "text", "text": part}
             if isinstance(part, str)
             else {"type": "image_url", "image_url": {"url": address(part)}}
             for part in self.content
         ]
-        messages = [{"role": "system", "content": self.system}] if self.system else []
+        before = [{"role": "system", "content": self.system}] if self.system else []
+        after = [{"role": "assistant", "content": self.answer_start}] if self.answer_start else []
+        return [*before, {"role": "user", "content": content}, *after]
+
+    def _body(self, options: EndpointOptions, address: Callable[[bytes], str]) -> dict:
         body = {
             "model": options.served_model,
-            "messages": [*messages, {"role": "user", "content": content}],
+            "messages": self._messages(address),
             "temperature": options.temperature,
-            "max_tokens": options.max_tokens,
+            "max_tokens": self.longest_reply(options),
+            **self.parameters,
         }
         if self.schema is not None and options.style == "json":
             schema = {"name": "reply", "strict": True, "schema": self.schema}

@@ -1,0 +1,217 @@
+"""Documents with questions, as contexts of any length are made of them: a set of `mmprolong build`, or PDFs and a file of questions."""
+
+import hashlib
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+
+from datasets import Dataset
+from PIL import Image
+
+from mmprolong_hf.evaluation.examples import Skipped
+from mmprolong_hf.evaluation.needle_pdfs import DPI, PdfFolder
+from mmprolong_hf.evaluation.requests import PageImage
+from mmprolong_hf.rows import UndecodedRows
+from mmprolong_hf.synthesis.rejected import RejectedDocument
+
+QUESTION_FIELDS = ("question", "answer", "answer_format", "evidence_pages")
+
+
+@dataclass(frozen=True)
+class SourceQuestion:
+    """
+    A question about one document.
+
+    Args:
+        id (`str`): Unique in the dataset.
+        question, answer, answer_format (`str`): As the dataset has them.
+        evidence_pages (`tuple[int, ...]`): From 1; none where the document does not tell.
+    """
+
+    id: str
+    question: str
+    answer: str
+    answer_format: str
+    evidence_pages: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SourceDocument:
+    """
+    A document whose pages are read or rendered only when a context needs them.
+
+    Args:
+        name (`str`): As prompts call it; unique in the dataset.
+        key (`str`): Of the pages' pixels: the file's hash, the resolution and what rendered it. Good as a folder's name.
+        sizes (`tuple[tuple[int, int], ...]`): (width, height) in pixels of each page.
+        image_format (`str`): One of `synthesis.images.IMAGE_FORMATS`.
+        open_pages (`Callable`): Gives the pages as rows of `datasets.Image(decode=False)`.
+        questions (`tuple[SourceQuestion, ...]`): About it; none where it only fills contexts up.
+    """
+
+    name: str
+    key: str
+    sizes: tuple[tuple[int, int], ...]
+    image_format: str
+    open_pages: Callable[[], Sequence[dict]] = field(repr=False)
+    questions: tuple[SourceQuestion, ...] = ()
+
+    def store_pages(self, numbers: Iterable[int], folder: str | Path) -> dict[int, PageImage]:
+        """
+        Pages as files, so that a run holds none of them in memory. What is there already is not rendered again.
+
+        Args:
+            numbers (`Iterable[int]`): From 1.
+            folder (`str` or `Path`): Gets a folder for each document.
+
+        Returns:
+            `dict[int, PageImage]`: For each number.
+
+        Raises:
+            ValueError: when a page cannot be rendered, or has another size than `sizes` says, by which its tokens are counted.
+        """
+        folder = Path(folder, self.key)
+        paths = {number: folder / f"page{number:05d}.{self.image_format}" for number in numbers}
+        if missing := [number for number, path in paths.items() if not path.exists()]:
+            folder.mkdir(parents=True, exist_ok=True)
+            pages = self.open_pages()
+            for number in missing:
+                unfinished = paths[number].with_suffix(f".{os.getpid()}")
+                unfinished.write_bytes(self._read(pages, number))
+                unfinished.replace(paths[number])  # a page that is there is whole, also after a kill
+        return {number: PageImage(path) for number, path in paths.items()}
+
+    def _read(self, pages: Sequence[dict], number: int) -> bytes:
+        try:
+            data = pages[number - 1]["bytes"]
+        except RejectedDocument as error:
+            raise ValueError(f"{self.name} cannot be used, take it out: {error}") from error
+        with Image.open(BytesIO(data)) as image:
+            if image.size != self.sizes[number - 1]:
+                raise ValueError(
+                    f"page {number} of {self.name} is {_by(image.size)} pixels, expected {_by(self.sizes[number - 1])} as its "
+                    "row says: build the set again"
+                )
+        return data
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def dataset_documents(dataset: Dataset) -> list[SourceDocument]:
+    """
+    The documents of a set that `mmprolong build` writes, with embedded images or in the compact form.
+
+    Args:
+        dataset (`Dataset`): One split, with the columns of `synthesis.schema.DOCUMENT_FEATURES`.
+    """
+    rows, columns = UndecodedRows(dataset), dataset.remove_columns(["images", "pdf"]).to_list()
+    names = _unique_names([(Path(row["source"]).stem, row["doc_id"]) for row in columns])
+    documents = []
+    for index, (row, name) in enumerate(zip(columns, names, strict=True)):
+        asked = tuple(
+            SourceQuestion(f"{name}/{k}", q["question"], q["answer"], q["answer_format"], tuple(q["evidence_pages"]))
+            for k, q in enumerate(row["questions"], 1)
+        )
+        key = _key(row["doc_id"], row["dpi"], row["engine"])
+        sizes = tuple((width, height) for width, height in row["page_sizes"])
+        documents.append(
+            SourceDocument(name, key, sizes, row["image_format"], partial(_row_images, rows, index), asked)
+        )
+    return documents
+
+
+def _row_images(rows: UndecodedRows | PdfFolder, index: int) -> Sequence[dict]:
+    return rows[index]["images"]
+
+
+def _unique_names(named: Sequence[tuple[str, str]]) -> list[str]:
+    counts = Counter(name for name, _ in named)
+    return [name if counts[name] == 1 else f"{name} {doc_id[:8]}" for name, doc_id in named]
+
+
+def _key(doc_id: str, dpi: int, engine: str) -> str:
+    return f"{doc_id[:32]}-{dpi}-{engine.replace(' ', '-')}"
+
+
+def pdf_documents(
+    questions: str | Path, folder: str | Path, *, dpi: int = DPI
+) -> tuple[list[SourceDocument], list[Skipped]]:
+    """
+    All PDFs of a folder and the folders in it, with the questions of a JSONL file. A document is called by its path in the
+    folder without ".pdf"; those without questions only fill contexts up.
+
+    Args:
+        questions (`str` or `Path`): Lines with `question`, `answer`, `answer_format`, `evidence_pages` (from 1; `[]` where the
+            document does not tell), and `pdf` or `doc_name`; perhaps an `id`.
+        folder (`str` or `Path`): As in [`~mmprolong_hf.evaluation.needle_pdfs.PdfFolder`].
+        dpi (`int`): Pixels per inch; the default is MMLongBench's.
+
+    Returns:
+        `tuple[list[SourceDocument], list[Skipped]]`: The documents, and the PDFs that cannot be used with all their questions.
+
+    Raises:
+        ValueError: when a line lacks a field or names a PDF that is not there, or when no PDF can be used.
+    """
+    rows = PdfFolder(folder, dpi)
+    names, unusable = [_stem(row["doc_id"]) for row in rows], {_stem(pdf["source"]): pdf for pdf in rows.skipped}
+    asked = read_questions(questions, [*names, *unusable])
+    documents, skipped = [], []
+    for index, name in enumerate(names):
+        row = rows[index]
+        key = _key(hashlib.sha256(row["images"].pdf).hexdigest(), dpi, row["images"].engine)
+        sizes, open_pages = tuple(row["page_sizes"]), partial(_row_images, rows, index)
+        documents.append(SourceDocument(name, key, sizes, row["images"].image_format, open_pages, tuple(asked[name])))
+    for name, pdf in unusable.items():
+        ids = [f"the document {name}", *(question.id for question in asked[name])]
+        skipped += [Skipped(id, pdf["reason"], f"{pdf['source']}: {pdf['detail']}") for id in ids]
+    return documents, skipped
+
+
+def _stem(source: str) -> str:
+    return re.sub(r"\.pdf$", "", source, flags=re.IGNORECASE)
+
+
+def read_questions(path: str | Path, names: Iterable[str]) -> dict[str, list[SourceQuestion]]:
+    """
+    The questions of a JSONL file, by the name of their document.
+
+    Args:
+        path (`str` or `Path`): As in [`pdf_documents`].
+        names (`Iterable[str]`): Of all documents, without ".pdf".
+
+    Raises:
+        ValueError: as [`pdf_documents`].
+    """
+    asked: dict[str, list[SourceQuestion]] = {name: [] for name in names}
+    for line_number, line in enumerate(Path(path).read_text(encoding="utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
+        place = f"line {line_number} of {path}"
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{place} is no JSON: {error}") from error
+        if lacking := [name for name in QUESTION_FIELDS if name not in row]:
+            raise ValueError(f"{place} has no {', '.join(lacking)}, expected {', '.join(QUESTION_FIELDS)}")
+        name = _stem(row.get("pdf") or row.get("doc_name") or "")
+        if name not in asked:
+            raise ValueError(
+                f"{place} is about {name!r}, expected `pdf` or `doc_name` to name one of {len(asked)} PDFs"
+            )
+        id = str(row.get("id", f"{name}/{len(asked[name]) + 1}"))
+        pages = tuple(row["evidence_pages"])
+        asked[name].append(SourceQuestion(id, row["question"], _text(row["answer"]), row["answer_format"], pages))
+    return asked
+
+
+def _text(answer: object) -> str:
+    """As this project's sets write it: "; " between the parts of a list."""
+    return "; ".join(map(str, answer)) if isinstance(answer, list) else str(answer)

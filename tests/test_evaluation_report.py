@@ -1,0 +1,113 @@
+import json
+import random
+
+import pytest
+from answered import SKIPPED, answer, answers, judged, report_of, run_of
+from PIL import Image
+
+from mmprolong_hf.evaluation.report import build_report, write_report
+from mmprolong_hf.evaluation.report_comparison import compare_runs
+from mmprolong_hf.evaluation.scoring_run import score_by_rule
+
+FILES = ("report.json", "report.md", "accuracy.png", "model_index.yaml")
+
+
+def test_the_same_answers_give_the_same_files_in_any_order(tmp_path):
+    records = answers(0.5, num=8)
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        write_report(report_of(records, score_by_rule(records) + judged(records), [SKIPPED]), folder)
+        records = random.Random(0).sample(records, len(records))
+    for name in FILES:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(FILES)
+    assert json.loads((tmp_path / "a/report.json").read_text())["num_answered"] == 48
+    with Image.open(tmp_path / "a/accuracy.png") as image:
+        assert image.size == (1620, 570)
+
+
+def test_nothing_is_lost_in_silence():
+    records = answers(0.5, num=8)
+    records[0] |= {"prediction": "", "error": "out of memory"}
+    report = report_of(records, skipped=[SKIPPED, {**SKIPPED, "id": "another"}])
+    assert (report["num_questions"], report["num_answered"], report["num_failed"], report["num_skipped"]) == (
+        48,
+        48,
+        1,
+        2,
+    )
+    (part,) = report["methods"]
+    cell = next(row for row in part["cells"] if (row["dataset"], row["context_length"]) == ("mmlongdoc", 65536))
+    assert (cell["num"], cell["num_failed"], cell["num_skipped"]) == (8, 1, 2)
+    assert part["failures"] == {"out of memory": 1}
+    assert report["skips"] == [{"dataset": "mmlongdoc", "context_length": 65536, "reason": "too long", "num": 2}]
+
+
+def test_published_scores_of_the_same_method_are_set_beside_and_others_refused():
+    records = answers(0.5, num=8)
+    rule, judge = report_of(records, score_by_rule(records) + judged(records))["methods"]
+    (paper, other) = rule["known"]
+    assert len(paper["rows"]) == 15 * 2 * 4 + 4 * 2
+    assert paper["refused"] is None
+    assert other["rows"] == []
+    assert "metric is 'doc_qa' here and 'doc_qa_llm' there" in other["refused"]
+    assert all(table["refused"] for table in judge["known"])
+    assert "judge is 'J, prompt 1234' here and 'not named by the paper' there" in judge["known"][1]["refused"]
+
+
+def test_a_set_of_ones_own_has_no_published_scores():
+    (part,) = report_of([answer("1", "mine"), answer("2", "mine")])["methods"]
+    assert part["known"] == []
+    assert part["method"]["metric"] == "exact_match"
+
+
+def test_strategies_stand_beside_the_model_on_the_same_questions():
+    report = report_of(answers(1.0, num=10, lengths=(65536,)))
+    assert len(report["guards"]["rows"]) == 3
+    for row in report["guards"]["rows"]:
+        assert row["model"] == 100.0
+        assert row["not answerable"] == pytest.approx(20.0)
+        assert row["0 to 100"] == pytest.approx(40.0)
+    assert not report["guards"]["suspicious"]
+
+
+def test_a_model_that_sprays_numbers_is_warned_of():
+    report = report_of(answers(1.0, num=10, prediction=" " + " ".join(map(str, range(101)))))
+    assert report["guards"]["suspicious"]
+    assert report["guards"]["wordiness"]["num_sprays"] == 60
+
+
+def test_prompts_are_measured_in_tokens_and_positions():
+    report = report_of(
+        [answer("1"), answer("2", prompt_tokens=64_000, largest_position=2_900), answer("3", prompt_tokens=None)]
+    )
+    assert report["lengths"] == [
+        {
+            "dataset": "mmlongdoc",
+            "context_length": 65536,
+            "mean_pages": 28.0,
+            "mean_prompt_tokens": 62_000,
+            "max_prompt_tokens": 64_000,
+            "largest_position": 2_900,
+        }
+    ]
+
+
+def test_judge_and_rule_are_compared_on_the_same_answers():
+    records = [answer("1"), answer("2", prediction=" 7")]
+    (row,) = report_of(records, score_by_rule(records) + judged(records))["agreement"]
+    assert (row["num_questions"], row["share"], row["judge_only"]) == (2, 0.5, ("2",))
+
+
+def test_a_run_without_answers_has_no_report():
+    with pytest.raises(ValueError, match="the run has no answer yet"):
+        build_report(run_of([answer("1")]), {}, [])
+
+
+def test_comparisons_stand_in_the_report():
+    records = answers(0.5, num=4)
+    scores = score_by_rule(records)
+    comparison = [{**part, "other": "outputs/base"} for part in compare_runs(scores, scores, "outputs/base")]
+    report = build_report(run_of(records), {record["id"]: record for record in records}, scores, comparison)
+    assert report["comparison"][0]["rows"][-1]["p_value"] == 1.0

@@ -1,0 +1,127 @@
+"""evaluation/source_documents.py: sets of `mmprolong build`, and PDFs with a file of questions."""
+
+import json
+from dataclasses import replace
+
+import pymupdf
+import pytest
+import tiny
+
+from mmprolong_hf.evaluation.source_documents import dataset_documents, pdf_documents, read_questions
+from mmprolong_hf.synthesis.render import PdfPages
+
+LINE = {"question": "What?", "answer": "7", "answer_format": "Integer", "evidence_pages": [2], "pdf": "a.pdf"}
+
+
+def write_pdf(path, sizes):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = pymupdf.open()
+    for number, (width, height) in enumerate(sizes, 1):
+        document.new_page(width=width, height=height).insert_text((20, 40), f"Page {number} of {path.stem}")
+    document.save(path)
+    return path
+
+
+def write_questions(path, lines):
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_documents_of_a_set(tmp_path):
+    dataset = tiny.documents(3)
+    documents = dataset_documents(dataset)
+    assert [document.name for document in documents] == ["0", "1", "2"]
+    assert documents[2].sizes == ((84, 112), (112, 112), (140, 112))
+    question = documents[1].questions[1]
+    assert (question.id, question.question, question.evidence_pages) == ("1/2", "What is on page 2?", (2,))
+    stored = documents[2].store_pages([3, 1], tmp_path)
+    assert list(stored) == [3, 1]
+    raw = tiny.jpeg(tiny.page(202, 140))
+    assert stored[3].encoded() == raw
+    assert len(list(tmp_path.rglob("*"))) == 3  # a folder and two pages
+
+
+def test_compact_rows_are_rendered_as_the_build_would(tmp_path):
+    pdf = write_pdf(tmp_path / "a.pdf", [(200, 300), (300, 200)]).read_bytes()
+    row = tiny.documents(1)[0] | {
+        "images": [],
+        "pdf": pdf,
+        "page_sizes": [[200, 300], [300, 200]],
+        "engine": "pypdfium2",
+    }
+    dataset = tiny.documents(1).from_list([row], features=tiny.documents(1).features)
+    (document,) = dataset_documents(dataset)
+    stored = document.store_pages([2], tmp_path / "pages")
+    assert stored[2].encoded() == PdfPages(pdf, 72, "pypdfium2")[1]["bytes"]
+    assert stored[2].open().size == (300, 200)
+
+
+def test_a_stored_page_is_not_read_again(tmp_path):
+    (document,) = dataset_documents(tiny.documents(1))
+    first = document.store_pages([1], tmp_path)
+    again = replace(document, open_pages=lambda: pytest.fail("the page is there")).store_pages([1], tmp_path)
+    assert again == first
+
+
+def test_a_page_of_another_size_is_an_error(tmp_path):
+    (document,) = dataset_documents(tiny.documents(1))
+    with pytest.raises(ValueError, match="page 1 of 0 is 84 x 112 pixels, expected 84 x 113 as its row says"):
+        replace(document, sizes=((84, 113),)).store_pages([1], tmp_path)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_documents_of_one_name_are_told_apart():
+    rows = [
+        row | {"source": f"{row['num_pages']}/same.pdf", "doc_id": f"{row['num_pages']}" * 64}
+        for row in tiny.documents(2)
+    ]
+    dataset = tiny.documents(1).from_list(rows, features=tiny.documents(1).features)
+    assert [document.name for document in dataset_documents(dataset)] == ["same 11111111", "same 22222222"]
+
+
+def test_pdfs_of_a_folder(tmp_path):
+    write_pdf(tmp_path / "pdfs" / "a.pdf", [(200, 300), (300, 200.2)])
+    write_pdf(tmp_path / "pdfs" / "more" / "b.pdf", [(100, 100)])
+    (tmp_path / "pdfs" / "broken.pdf").write_bytes(b"no PDF")
+    lines = [LINE, LINE | {"id": "own", "answer": ["x", 2]}, LINE | {"pdf": "broken.pdf"}]
+    questions = write_questions(tmp_path / "questions.jsonl", lines)
+    documents, skipped = pdf_documents(questions, tmp_path / "pdfs")
+    assert [(document.name, document.sizes) for document in documents] == [
+        ("a", ((400, 600), (600, 401))),
+        ("more/b", ((200, 200),)),
+    ]
+    assert [(question.id, question.answer) for question in documents[0].questions] == [("a/1", "7"), ("own", "x; 2")]
+    assert documents[1].questions == ()
+    assert [(left.id, left.reason) for left in skipped] == [
+        ("the document broken", "unreadable"),
+        ("broken/1", "unreadable"),
+    ]
+    stored = documents[0].store_pages([1, 2], tmp_path / "pages")
+    assert [page.open().size for page in stored.values()] == [(400, 600), (600, 401)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([LINE, {"question": "?"}], "line 2 of .* has no answer, answer_format, evidence_pages, expected"),
+        ([LINE | {"pdf": "c.pdf"}], "line 1 of .* is about 'c', expected `pdf` or `doc_name` to name one of 1 PDFs"),
+    ],
+)
+def test_errors_of_questions(tmp_path, lines, message):
+    with pytest.raises(ValueError, match=message):
+        read_questions(write_questions(tmp_path / "questions.jsonl", lines), ["a"])
+
+
+def test_a_line_that_is_no_json_is_told(tmp_path):
+    path = tmp_path / "questions.jsonl"
+    path.write_text(json.dumps(LINE) + "\n\n{", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"line 3 of .*questions.jsonl is no JSON"):
+        read_questions(path, ["a"])
+
+
+def test_a_page_that_cannot_be_rendered_names_its_document(tmp_path):
+    path = write_pdf(tmp_path / "pdfs" / "a.pdf", [(200, 300)])
+    (document,), _ = pdf_documents(write_questions(tmp_path / "q.jsonl", []), tmp_path / "pdfs")
+    path.write_bytes(b"overwritten since")
+    with pytest.raises(ValueError, match="a cannot be used, take it out: unreadable"):
+        document.store_pages([1], tmp_path / "pages")
