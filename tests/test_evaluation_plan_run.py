@@ -230,3 +230,15 @@ def test_the_command_evaluates_reports_and_compares(world, tmp_path, monkeypatch
     done = CliRunner().invoke(app, [*command, "--set", "modle=m"])
     assert isinstance(done.exception, ValueError)
     assert "unknown key 'modle', did you mean 'model'" in str(done.exception)
+
+
+def test_suites_of_another_harness_stand_in_the_same_report(tmp_path):
+    slow_run(tmp_path / "run")
+    results = tmp_path / "outputs"
+    results.mkdir()
+    (results / "model_RealWorldQA_acc.csv").write_text('"split","Overall"\n"none","0.685"\n')
+    report = report_run(tmp_path / "run", suites=[results])
+    assert [(row["dataset"], row["score"]) for row in report["suites"]] == [("RealWorldQA", 68.5)]
+    assert report["short_context"] is None  # five of the six are missing
+    text = (tmp_path / "run" / "report.md").read_text()
+    assert "| RealWorldQA | accuracy |  | 68.5 | model_RealWorldQA_acc.csv |" in text

@@ -140,7 +140,7 @@ def test_no_more_calls_at_a_time_than_allowed(replies, budget):
     ],
 )
 def test_what_may_pass_is_tried_again_and_given_up_in_the_end(replies, budget, answer, reason, unsettled):
-    values = {"prompt_price": 1.0, "completion_price": 1.0, "timeout": 0.1}
+    values = {"prompt_price": 1.0, "completion_price": 1.0, "timeout": 1.0}
     with ScriptedServer(one_by_one([answer, answer])) as server:
         summary, [reply] = run(server, replies, budget, question(), **values)
         assert len(server.requests) == 3

@@ -243,6 +243,12 @@ def evaluate(
         list[Path] | None,
         typer.Option(help="Output folder of another run on the same questions; may be given several times."),
     ] = None,
+    vlmevalkit: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="VLMEvalKit's outputs/MODEL of the same model, to stand in the report; may be given several times."
+        ),
+    ] = None,
 ) -> None:
     """
     Ask a model the questions of benchmarks, and report its scores with their intervals.
@@ -257,7 +263,7 @@ def evaluate(
     options = load_evaluation(plan, parse_changes(change or []))
     if not report_only:
         typer.echo(str(evaluate_plan(options)))
-    report_run(options.output, compare or [])
+    report_run(options.output, compare or [], vlmevalkit or [])
     typer.echo(f"{options.output}/report.md, report.json, accuracy.png, model_index.yaml")
 
 

@@ -25,6 +25,7 @@ from mmprolong_hf.evaluation.scoring_run import (
     score_by_judge,
     score_by_rule,
 )
+from mmprolong_hf.evaluation.vlmevalkit import read_results
 from mmprolong_hf.synthesis.endpoint import Budget, BudgetSpent, EndpointRefused, ReplyCache
 
 RUN, VERDICTS, SCORES, REPLIES = "run.json", "verdicts.jsonl", "scores.jsonl", "replies.sqlite"
@@ -134,19 +135,20 @@ def score_run(folder: str | Path) -> list[ScoreRecord]:
     return scores
 
 
-def report_run(folder: str | Path, others: Sequence[str | Path] = ()) -> dict:
+def report_run(folder: str | Path, others: Sequence[str | Path] = (), suites: Sequence[str | Path] = ()) -> dict:
     """
     Score a run, compare it with others, and write its report.
 
     Args:
         folder (`str` or `Path`): Of the run.
         others (`Sequence[str | Path]`): Folders of runs to compare it with.
+        suites (`Sequence[str | Path]`): VLMEvalKit's results of the same model, files or folders, to stand in the same report.
 
     Returns:
         `dict`: The report, as [`~mmprolong_hf.evaluation.report.build_report`].
 
     Raises:
-        ValueError: when a folder holds no run, or two runs cannot be compared.
+        ValueError: when a folder holds no run, two runs cannot be compared, or a result of VLMEvalKit cannot be read.
     """
     scores = score_run(folder)
     run, answers = read_run(folder)
@@ -155,7 +157,8 @@ def report_run(folder: str | Path, others: Sequence[str | Path] = ()) -> dict:
         for other in others
         for part in compare_runs(scores, _scores_of(other), str(other))
     ]
-    report = build_report(run, answers, scores, comparison)
+    of_suites = [score for path in suites for score in read_results(path)]
+    report = build_report(run, answers, scores, comparison, of_suites)
     write_report(report, folder)
     return report
 

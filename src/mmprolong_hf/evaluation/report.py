@@ -13,12 +13,17 @@ from mmprolong_hf.evaluation.model_index import model_index_yaml
 from mmprolong_hf.evaluation.report_tables import agreement_rows, average_rows, by_cell, by_method, cell_row, reasons
 from mmprolong_hf.evaluation.report_text import report_text
 from mmprolong_hf.evaluation.scoring_run import JUDGE_METRIC, ScoreRecord
+from mmprolong_hf.evaluation.vlmevalkit import SuiteScore, short_context_average
 
 REPORT, TEXT, FIGURE, MODEL_INDEX = "report.json", "report.md", "accuracy.png", "model_index.yaml"
 
 
 def build_report(
-    run: Mapping, answers: Mapping[str, Mapping], scores: Sequence[ScoreRecord], comparison: Sequence[Mapping] = ()
+    run: Mapping,
+    answers: Mapping[str, Mapping],
+    scores: Sequence[ScoreRecord],
+    comparison: Sequence[Mapping] = (),
+    suites: Sequence[SuiteScore] = (),
 ) -> dict:
     """
     All numbers of a report. The same answers give the same report, whenever and in whatever order they came.
@@ -29,6 +34,7 @@ def build_report(
         answers (`Mapping[str, Mapping]`): A question's id -> its record of `answers.jsonl`.
         scores (`Sequence[ScoreRecord]`): Of all methods.
         comparison (`Sequence[Mapping]`, *optional*): From [`~mmprolong_hf.evaluation.report_comparison.compare_runs`].
+        suites (`Sequence[SuiteScore]`, *optional*): Of the same model, from [`~mmprolong_hf.evaluation.vlmevalkit.read_results`].
 
     Raises:
         ValueError: when there is no answer.
@@ -55,6 +61,8 @@ def build_report(
         "guards": _guards_part(ordered, rules),
         "agreement": agreement_rows(rules, judged),
         "comparison": list(comparison),
+        "suites": [score.to_row() for score in suites],
+        "short_context": short_context_average(suites),
     }
 
 
