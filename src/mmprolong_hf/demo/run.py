@@ -34,7 +34,7 @@ from mmprolong_hf.synthesis.preview import draw_question
 FOLDER = Path("demo")
 RECIPE = Path("recipes/tiny_cpu.yaml")
 # Pages -> documents of so many pages. Most are short: a model learns to look up a page among four only once it does among two.
-NUM_CARDS = {1: 450, 2: 600, 3: 225, 4: 225}
+NUM_CARDS = {1: 600, 2: 1000, 3: 400, 4: 400}
 CARD_QUESTION = (
     "What is the title of the section that starts on page {page}, counting the first page of the document as page 1?"
 )
