@@ -3,7 +3,7 @@
 import random
 
 from mmprolong_hf.evaluation.report import build_report
-from mmprolong_hf.evaluation.scoring_run import parsed_answer, score_by_judge, score_by_rule
+from mmprolong_hf.evaluation.scoring_run import gold_hash, parsed_answer, score_by_judge, score_by_rule
 
 SKIPPED = {
     "id": "mmlongdoc/64K/x",
@@ -63,13 +63,19 @@ def run_of(records: list[dict], skipped=()) -> dict:
     """What `run.json` says of records."""
     keys = {record["id"]: record["key"] for record in records}
     about = {"model": "org/long-7B", "engine": "scripted", "versions": {"python": "3.11"}, "notes": []}
+    about |= {"processor": None, "options": {"judge": None}}
     return about | {"keys": keys, "skipped": list(skipped)}
 
 
 def judged(records: list[dict]) -> list:
     """The scores of a judge that likes everything."""
-    verdicts = {record["id"]: {"score": 1.0, "error": None, "prediction": parsed_answer(record)} for record in records}
+    verdicts = {record["id"]: verdict(record) for record in records}
     return score_by_judge(records, verdicts, "J, prompt 1234")
+
+
+def verdict(record: dict, score: float = 1.0, error: str | None = None) -> dict:
+    """What a judge said of a record, as `verdicts.jsonl` holds it."""
+    return {"score": score, "error": error, "prediction": parsed_answer(record), "gold": gold_hash(record)}
 
 
 def report_of(records: list[dict], scores=None, skipped=()) -> dict:

@@ -63,6 +63,12 @@ def test_needles_need_no_document(tmp_path, environment):
     report = json.loads((tmp_path / "out/needle.json").read_text())
     assert {record["hidden"][0]["source"]["doc_id"][:6] for record in report["records"]} == {"drawn-"}
 
+    words[words.index("--lengths") + 1] = "900000"
+    done = mmprolong("needle", "model", "out", *words, environment=environment, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "not measured at 900000 tokens, all or in part: the pages cannot fill the context" in done.stderr
+    assert done.stderr.endswith("error: nothing could be measured: see needle.json\n")
+
 
 def test_a_plan_is_estimated_built_and_watched(tmp_path, environment):
     (tmp_path / "pdfs").mkdir()

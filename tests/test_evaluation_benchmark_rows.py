@@ -126,7 +126,7 @@ def test_a_missing_image_is_an_error_that_names_it(tmp_path):
         ([row(0)], "mmlongdoc.jsonl", "the file is 'mmlongdoc.jsonl', expected mmlongdoc or"),
         ([row(0), row(0)], "longdocurl_K8.jsonl", "longdocurl/8K has several rows with the id 'longdocurl_0'"),
         ([row(0, page_list=["a/b/c.jpg"])], "longdocurl_K8.jsonl", "the page's file is 'a/b/c.jpg', expected a name"),
-        ([{"id": 1}], "longdocurl_K8.jsonl", "line 1 of .* has no 'question'"),
+        ([{"id": 1}], "longdocurl_K8.jsonl", "line 1 of .* has no 'page_list'"),
     ],
 )
 def test_errors_tell_what_was_found(tmp_path, rows, name, message):
@@ -185,3 +185,61 @@ def test_tsv_without_what_is_needed(tmp_path):
 def test_page_number_of_names_that_hold_the_other_pattern():
     assert page_number("a/deck-3-1024/deck-3-1024_page7.jpeg") == 8
     assert page_number("a/my_page5-deck/my_page5-deck-12-638.jpg") == 12
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"question": None},
+        {"question": ["?"]},
+        {"answer": None},
+        {"answer": {"a": 1}},
+        {"doc_name": 7},
+        {"ans_page_list": 3},
+        {"ans_page_list": [[3]]},
+        {"page_list": None},
+        {"page_list": [7]},
+    ],
+    ids=str,
+)
+def test_a_row_of_wrong_types_is_counted_as_unusable(tmp_path, change):
+    rows = [row(0), row(1)]
+    images, changed = write_pages(tmp_path, rows), [row(0), row(1, **change)]
+    (name,) = change
+    for found in (
+        read_jsonl(write_jsonl(tmp_path, changed), images),
+        read_tsv(write_tsv(tmp_path, [tsv_row(rows[0]), changed_tsv_row(rows[1], change)]), images),
+    ):
+        assert len(found.examples) == 1
+        assert found.num_skipped == {"wrong type": 1}
+        assert f"{name} is {change[name]!r}" in found.skipped[0].detail
+
+
+def changed_tsv_row(row, change):
+    columns = tsv_row(row)
+    if "page_list" in change:
+        return columns | {"image_path": json.dumps(change["page_list"])}
+    return columns | {"extra_info": json.dumps(json.loads(columns["extra_info"]) | change)}
+
+
+def test_a_line_that_is_no_object_and_a_row_that_is_cut_are_told(tmp_path):
+    path = tmp_path / "longdocurl_K64.jsonl"
+    path.write_text("[1]")
+    with pytest.raises(ValueError, match=r"line 1 of .*: the line is \[1\], expected an object"):
+        read_jsonl(path, tmp_path)
+    path = write_tsv(tmp_path, [tsv_row(row(0))])
+    path.write_text(path.read_text() + "1\tcut\n")
+    with pytest.raises(ValueError, match=r"row 2 of .* ends before 'mmlb_subset', expected all columns"):
+        read_tsv(path, tmp_path)
+
+
+def test_encodings_of_files(tmp_path):
+    rows = [row(0, question="Où?")]
+    images = write_pages(tmp_path, rows)
+    for path, read in ((write_jsonl(tmp_path, rows), read_jsonl), (write_tsv(tmp_path, [tsv_row(rows[0])]), read_tsv)):
+        text = path.read_text(encoding="utf-8").replace("\\u00f9", "ù")
+        path.write_text(text, encoding="utf-8-sig")
+        assert read(path, images).examples[0].question == "Où?"
+        path.write_text(text, encoding="latin-1")
+        with pytest.raises(ValueError, match=r"is no UTF-8 .*, expected"):
+            read(path, images)

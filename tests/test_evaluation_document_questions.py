@@ -142,3 +142,28 @@ def test_errors_tell_what_was_found(tmp_path):
         examples_of(tmp_path, [replace(document("a", 1), questions=same)])
     with pytest.raises(ValueError, match=r"lengths is \[0\], expected numbers of tokens"):
         examples_of(tmp_path, lengths=[0])
+
+
+MARKS = [mark for mark in tiny.processor().tokenizer.get_added_vocab() if mark.strip()]
+
+
+@pytest.mark.parametrize("share_context", [True, False])
+@pytest.mark.parametrize("mark", MARKS)
+def test_a_question_with_a_control_token_is_left_out_alone(tmp_path, mark, share_context):
+    plain = document("long", 40, (20,), (22,))
+    questions = (replace(plain.questions[0], question=f"What is {mark}?"), plain.questions[1])
+    found = examples_of(tmp_path, [replace(plain, questions=questions)], share_context=share_context)
+    assert [example.id for example in found.examples] == ["mine/1500/long/1"]
+    assert [(left.id, left.reason) for left in found.skipped] == [("mine/1500/long/0", "control_token")]
+    assert f"What is {mark}?' holds {mark}" in found.skipped[0].detail
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_a_document_whose_name_has_a_control_token_stands_in_no_context(tmp_path, mark):
+    named = document(f"a{mark}", 40, (20,))
+    found = examples_of(tmp_path, [document("short", 3, (2,)), named, document("other", 40)])
+    assert {label for example in found.examples for label in example.labels} == {"short", "other"}
+    assert [(left.id, left.reason) for left in found.skipped] == [
+        (f"the document a{mark}", "control_token"),
+        (f"a{mark}/0", "control_token"),
+    ]

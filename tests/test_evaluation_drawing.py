@@ -101,3 +101,17 @@ def test_what_the_model_could_not_read_is_refused():
         read_height(stamp, page, ImageLimits(max_pixels=400 * 28 * 28 // 4))
     with pytest.raises(ValueError, match="at least 10: raise"):
         read_height(text_stamp("The secret fruit is lemon.", page, 0.01), page, ImageLimits())
+
+
+def test_what_is_erased_was_never_there():
+    page = Image.effect_noise((600, 800), 60).convert("RGB")
+    canvas = Canvas(page)
+    first, second = text_stamp("lemon", page.size, 0.2), text_stamp("maple", page.size, 0.1)
+    canvas.draw(first, (10, 20))
+    before = canvas.image.copy()
+    canvas.draw(second, (30, 40))
+    assert canvas.image != before
+    canvas.erase()
+    assert (canvas.image, len(canvas.boxes)) == (before, 1)
+    canvas.erase()
+    assert (canvas.image, canvas.boxes) == (page, [])

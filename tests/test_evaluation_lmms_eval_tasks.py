@@ -48,7 +48,8 @@ def mmlongbench_plan(tmp_path, datasets=("mmlongdoc", "longdocurl", "slidevqa"))
         write_jsonl(folder, rows, f"{dataset}_K64.jsonl")
         write_pages(tmp_path / "images", rows)
     section = {"folder": str(tmp_path), "image_folder": str(tmp_path / "images"), "lengths": [65536]}
-    plan = {"model": "none", "output": "none", "mmlongbench": section | {"datasets": list(datasets)}}
+    model = str(tiny.save_checkpoint(tmp_path / "model"))  # its tokenizer says which tokens no question may hold
+    plan = {"model": model, "output": "none", "mmlongbench": section | {"datasets": list(datasets)}}
     path = tmp_path / "plan.yaml"
     path.write_text(yaml.safe_dump(plan), encoding="utf-8")
     return path
@@ -59,7 +60,7 @@ def questions(tmp_path):
     mmlongbench_plan(tmp_path)
     folders = {"folder": str(tmp_path), "image_folder": str(tmp_path / "images")}
     return plan_questions(
-        EvaluationOptions("none", "none", mmlongbench=MMLongBenchOptions(**folders, lengths=(65536,)))
+        EvaluationOptions(str(tmp_path / "model"), "none", mmlongbench=MMLongBenchOptions(**folders, lengths=(65536,)))
     )
 
 

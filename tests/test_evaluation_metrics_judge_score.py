@@ -8,6 +8,7 @@ import pytest
 from random_text import random_texts
 
 from mmprolong_hf.evaluation.metrics.judge_score import judge_score, score
+from mmprolong_hf.evaluation.metrics.score import Score
 
 ALL = json.loads((Path(__file__).parent / "data/vectors/mmlongbench.json").read_text(encoding="utf-8"))["cases"]
 CASES = [case for case in ALL if case["function"] == "judge_score"]
@@ -29,6 +30,9 @@ def test_vectors(case):
         return
     expected = case["expected"]["score"]
     assert judge_score(**inputs, upstream_compat=True) == pytest.approx(expected, abs=1e-9)
+    if case["id"] == "mmlongbench-0592":  # 5 covered, of 4 that were given and 3 that are right
+        assert judge_score(**inputs) == 0
+        return
     assert judge_score(**inputs) == pytest.approx(min(max(expected, 0), 1), abs=1e-9)
 
 
@@ -66,11 +70,19 @@ def test_points(reply, upstream, value, error):
         (counts(2, 1), 0.4, None),
         (counts(5, 0), 0, None),
         ('"student_answer_count": 2 "covered_count": 1', 0.4, None),
-        (counts(1, 3), 1, "the judge gave 1.5, expected 0 to 1"),
+        (counts(1, 3), 0, "student_answer_count is 1 and covered_count 3, expected whole numbers"),
+        (counts(5, 4), 0, "covered at most the count and 3"),
+        (counts(3, -1), 0, "counts that make no score"),
+        (counts(1.5, 1), 0, "counts that make no score"),
+        (counts("true", 1), 0, "counts that make no score"),
+        (counts("[" + "1, " * 99 + "1]", 1), 0, "counts that make no score"),
+        (counts("1e999", 1), 0, "counts that make no score"),
+        (counts("2.0", 1), 0.4, None),
+        (counts(0, 0), 0, None),
         (counts(-3, 3), 0, "counts that make no score"),
         (counts(0, 2), 0, "counts that make no score"),
         (counts('"2"', 1), 0, "counts that make no score"),
-        (counts("NaN", 1), 0, "the judge gave nan"),
+        (counts("NaN", 1), 0, "counts that make no score"),
         (counts(3, "null"), 0, "the judge gave no score"),
         ("fine", 0, "the judge gave no score"),
     ],
@@ -94,6 +106,23 @@ def test_upstream_raises(gold, reply, error):
     with pytest.raises(error):
         judge_score(gold, reply, "List", upstream_compat=True)
     assert judge_score(gold, reply, "List") == 0
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer_format", "last", "first"),
+    [
+        ("The student wrote [Score]: 1 point.\n[Score]: 0 points", "Integer", 0, 1),
+        ('"[JSON]: {"answer_score": 1}" is no answer.\n[JSON]: {"answer_score": 0}', "Integer", 0, 1),
+        ('The student wrote "answer_score": 1.\n"answer_score": 0', "Integer", 0, 1),
+        (f"The student wrote {counts(3, 3)}.\n{counts(2, 1)}", "List", 0.4, 1),
+        ("[Score]: 0 points, or rather\n[Score]: 1 point", "Integer", 1, 0),
+    ],
+)
+def test_the_last_mark_counts_and_upstream_takes_the_first(reply, answer_format, last, first):
+    gold = LIST_GOLD if answer_format == "List" else "5"
+    assert score(gold, reply, answer_format) == Score(pytest.approx(last))
+    assert judge_score(gold, reply, answer_format) == pytest.approx(last)
+    assert judge_score(gold, reply, answer_format, upstream_compat=True) == pytest.approx(first)
 
 
 def test_random_replies_raise_nothing():

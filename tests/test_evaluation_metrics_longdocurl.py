@@ -146,3 +146,22 @@ def test_no_right_answer_raises():
     assert all(
         0 <= score(text, text, FORMATS[index % 5]).value <= 1 for index, text in enumerate(random_texts(2000, seed=1))
     )
+
+
+@pytest.mark.parametrize(
+    "text", ["a" + " " * 200_000 + "b", "(" * 200_000, " (" * 100_000], ids=["spaces", "open", "both"]
+)
+def test_a_long_answer_takes_no_minutes(text):
+    assert score("yes", text, "String").value == 0
+    assert get_clean_string(text) == text.strip()
+
+
+def test_tags_that_never_end_take_no_minutes():
+    assert parse_concise_safe("<concise_answer>" * 12_500) == {"pred": "Fail to extract", "format": "None"}
+    reply = "<concise_answer>5</concise_answer>" + "<answer_format>" * 15_000
+    assert parse_concise_safe(reply) == {"pred": "Fail to extract", "format": "None"}
+
+
+def test_an_answer_goes_from_the_first_tag_to_the_first_end_behind_it():
+    reply = "</concise_answer><concise_answer>\n<concise_answer>5</concise_answer></concise_answer><answer_format>Str</answer_format>"
+    assert parse_concise_safe(reply) == {"pred": "\n<concise_answer>5", "format": "Str"}

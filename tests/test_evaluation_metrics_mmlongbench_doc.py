@@ -125,3 +125,11 @@ def test_no_right_answer_raises():
         got = score(text, text, FORMATS[index % 5])
         assert 0 <= got.value <= 1
         assert got.value == 1 or got.error or index % 5 in (1, 4)  # nan is not itself; [nan] is
+
+
+@pytest.mark.parametrize(
+    "text", ["a" + " " * 200_000 + "b", "(" * 200_000, " (" * 100_000], ids=["spaces", "open", "both"]
+)
+def test_a_long_answer_takes_no_minutes(text):
+    assert score("yes", text, "Str").value == 0
+    assert get_clean_string(text) == text.strip()

@@ -1,6 +1,8 @@
 """metrics/short_answers.py: the cases of tests/data/vectors/mmlongbench_doc.json, and by hand where those are silent."""
 
 import json
+import random
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from mmprolong_hf.evaluation.metrics.short_answers import (
     is_float,
     is_float_equal,
     score_text,
+    without_parentheses,
 )
 
 CASES = json.loads((Path(__file__).parent / "data/vectors/mmlongbench_doc.json").read_text(encoding="utf-8"))["cases"]
@@ -92,3 +95,28 @@ def test_no_text_raises():
         assert 0 <= score_text(gold, prediction) <= 1
         if is_float(gold):
             assert is_float_equal(float(gold), 7.0) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a (b) c", "a c"),
+        ("a (b (c) d)", "a d)"),
+        ("a) (b) \n(c)d", "a)d"),
+        ("(a) b (", " b ("),
+        ("a \u2003(b)", "a"),
+        (" " * 200_000 + "b", " " * 200_000 + "b"),
+        ("(" * 200_000, "(" * 200_000),
+        (" (" * 100_000 + ")", ""),
+    ],
+    ids=range(8),
+)
+def test_without_parentheses(text, expected):
+    assert without_parentheses(text) == expected
+
+
+def test_without_parentheses_is_what_the_regular_expression_leaves():
+    draw = random.Random(0)
+    for _ in range(2_000):
+        text = "".join(draw.choices("ab() \t\u2003", k=draw.randrange(12)))
+        assert without_parentheses(text) == re.sub(r"\s*\([^)]*\)", "", text)

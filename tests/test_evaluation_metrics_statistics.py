@@ -1,7 +1,7 @@
 """metrics/statistics.py against closed forms."""
 
 import math
-from itertools import product
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -137,11 +137,45 @@ def test_p_values_of_equal_models_are_uniform():
 
 
 def test_ties_count_although_they_are_rounded():
-    differences = [0.3, 0.1, -0.1, -0.1]
-    means = [sum(drawn) / 4 for drawn in product(differences, repeat=4)]
-    share = sum(abs(mean - 0.05) > 0.05 - 1e-9 for mean in means) / len(means)
-    assert share == 0.78125  # with ties broken by rounding it is 0.59
-    assert compare_paired(run(a=differences), run(a=[0.0] * 4)).p_value == pytest.approx(share, abs=0.02)
+    differences = [0.3, 0.1, -0.1, -0.1] * 6
+    # sums of 24 draws in tenths: 3 and 1 once in 4 each, -1 twice
+    shares_of_sums = reduce(np.convolve, [np.array([2, 0, 1, 0, 1]) / 4] * 24)
+    sums = np.arange(len(shares_of_sums)) - 24
+    ties = shares_of_sums[np.abs(sums - 12) == 12].sum()
+    share = shares_of_sums[np.abs(sums - 12) >= 12].sum()
+    assert ties > 0.05
+    assert compare_paired(run(a=differences), run(a=[0.0] * 24)).p_value == pytest.approx(share, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("differences", "p_value"),
+    [
+        ([1.0, 1.0], 1 / 2),  # two questions show nothing
+        ([1.0] * 3 + [0.0] * 97, 1 / 4),  # nor do three of a hundred
+        ([1.0] * 5, 1 / 16),
+        ([1.0] * 20, 2**-19),
+        ([0.3, 0.1, -0.1, -0.1], 7 / 8),  # with ties broken by rounding it is 1 / 2
+        ([1.0, 1.0, 1.0, 1.0, -1.0], 12 / 32),
+        ([0.0, 0.0], 1.0),
+    ],
+)
+def test_few_differences_have_the_exact_p_value(differences, p_value):
+    same = [0.0] * len(differences)
+    for first, second in ((differences, same), (same, differences)):
+        assert compare_paired(run(a=first), run(a=second)).p_value == p_value
+
+
+def test_exact_p_values_weigh_datasets_as_the_difference_does():
+    first, second = run(a=[1.0, 0.0], b=[1.0, 1.0, 0.0, 0.0]), run(a=[0.0, 0.0], b=[0.0] * 4)
+    # 1/4 of a, and 1/8 twice of b: only equal signs reach 1/2
+    assert compare_paired(first, second).p_value == 2 / 8
+    opposite = run(a=[1.0, 0.0], b=[0.0] * 4)
+    assert compare_paired(opposite, run(a=[0.0, 0.0], b=[1.0, 1.0, 0.0, 0.0])).p_value == 1.0  # 1/4 - 1/8 - 1/8
+
+
+def test_many_differences_have_the_bootstraps():
+    p_value = compare_paired(run(a=[1.0] * 21), run(a=[0.0] * 21)).p_value
+    assert p_value == 1 / 10_001 > 2**-20
 
 
 def test_pairing_makes_small_differences_seen():

@@ -54,3 +54,15 @@ def test_judge_sees_what_follows_the_last_thought():
 def test_a_thought_of_many_lines_does_not_count():
     assert vtcbench.score(["Bob"], "<think>Bob\nor Katie?</think>Katie", "contains").value == 0
     assert vtcbench.score(["Katie"], "<think>Bob\nor Katie?</think>Katie", "EM").value == 1
+
+
+def test_thoughts_that_never_end_take_no_minutes():
+    assert vtcbench.score(["Katie"], "<think>" * 500_000 + "Katie", "contains").value == 1
+
+
+@pytest.mark.parametrize(
+    ("response", "said"),
+    [("a</think>b<think>c", "a</think>b<think>c"), ("<think>a<think>b</think>c</think>d", "c</think>d")],
+)
+def test_only_a_whole_thought_does_not_count(response, said):
+    assert vtcbench.score([said], response, "EM").value == 1

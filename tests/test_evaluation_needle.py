@@ -185,3 +185,15 @@ def test_refusals(change, message):
     arguments = {"documents": small_documents(1), **SMALL, **change}
     with pytest.raises(ValueError, match=message):
         measure_needle(Scripted({}), tiny.processor(), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lengths": [200, 100]}, "expected increasing"),
+        ({"isolated": False}, r"expected a \{key\} in it"),
+    ],
+)
+def test_arguments_are_checked_before_the_weights_are_loaded(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        run_needle(tmp_path / "no checkpoint", small_documents(1), tmp_path / "out", **SMALL | change)

@@ -1,6 +1,7 @@
 """needle_contexts.py: every haystack holds what its records say, where they say it, and nothing else is changed."""
 
 import random
+import re
 from itertools import combinations
 
 import numpy as np
@@ -195,7 +196,39 @@ def test_refusals(pages):
     few = Needle(text="{key} {value}", question="{key}?", values=("yes", "no"))
     with pytest.raises(ValueError, match="there are 2 values, expected 5 for 5 depths"):
         hide(few, pages)
-    with pytest.raises(ValueError, match=r"there is no room for a needle at depth .* make needles smaller"):
-        hide(load_needle("text", size=1.0), pages, length=9_000)
-    with pytest.raises(ValueError, match=r"capitals would be .* raise the needle's size"):
-        hide(load_needle("text", size=0.005), pages)
+
+
+@pytest.mark.parametrize(
+    ("size", "length", "reason", "detail"),
+    [
+        (1.0, 9_000, "no room", r"there is no room for a needle at depth .* make needles smaller"),
+        (0.005, LENGTH, "too small to be read", r"capitals would be .* raise the needle's size"),
+        (0.05, 30_000, "the pages cannot fill the context", "there are 8: give more documents"),
+    ],
+)
+def test_what_cannot_be_hidden_is_missing_with_its_reason(pages, size, length, reason, detail):
+    missing = []
+    contexts = hide(load_needle("text", size=size), pages, length=length, missing=missing)
+    asked = [record["depth"] for _, records in contexts for record in records]
+    assert sorted([*asked, *(needle["depth"] for needle in missing)]) == DEPTHS
+    assert {needle["reason"] for needle in missing} == {reason}
+    assert all(re.match(detail, needle["detail"]) for needle in missing)
+    assert bool(asked) == (reason == "no room")
+
+
+def test_a_page_too_small_for_a_needle_is_passed_over():
+    small = {"doc_id": "small", "page_sizes": [(112, 112)], "images": [tiny.page(0, 112, 112)]}
+    documents = [small | {"doc_id": f"small {k}"} for k in range(3)] + DOCUMENTS
+    [(_, records)] = hide(load_needle("text"), haystack(documents), missing=(missing := []))
+    assert not missing
+    assert not [record for record in records if record["hidden"][0]["source"]["doc_id"].startswith("small")]
+
+
+def test_of_a_needle_without_room_for_all_its_parts_nothing_stays(pages):
+    missing = []
+    contexts = hide(load_needle("multi", size=0.9), pages, length=9_000, missing=missing)
+    assert missing
+    changed = [
+        page for context, _ in contexts for page, old in zip(context.pages, range(9)) if page != pages.page(old)
+    ]
+    assert len(changed) == sum(len(record["hidden"]) for _, records in contexts for record in records)

@@ -35,6 +35,17 @@ def report():
         "summary": summarize_needles(records, LENGTHS, DEPTHS, 2),
         "records": records,
         "skipped": [{"source": "b.pdf", "reason": "unreadable", "detail": "it cannot be read"}],
+        "missing": [
+            {
+                "length": 32768,
+                "depth": depth,
+                "trial": trial,
+                "reason": "the pages cannot fill the context",
+                "detail": "...",
+            }
+            for trial in range(2)
+            for depth in DEPTHS
+        ],
     }
 
 
@@ -87,3 +98,21 @@ def test_files(report, tmp_path):
     assert (rows[0]["question"], rows[0]["answer"], rows[0]["output"]) == ('Which, "exactly"?', "1; 2", "1\n2")
     assert (rows[0]["doc_id"], rows[0]["document_page"], rows[0]["page"]) == ("a.pdf", "7", "2")
     assert [row["error"] for row in rows if row["error"]] == ["out of memory"]
+
+
+def test_names_that_are_no_utf8_are_escaped(report, tmp_path):
+    name = b"caf\xe9.pdf".decode("utf-8", "surrogateescape")
+    report["skipped"][0]["source"] = report["records"][0]["hidden"][0]["source"]["doc_id"] = name
+    write_report(report, tmp_path, title=name)
+    assert json.loads((tmp_path / "needle.json").read_text(encoding="ascii"))["skipped"][0]["source"] == name
+    assert "caf\\udce9.pdf (unreadable)" in (tmp_path / "per_length.md").read_text(encoding="utf-8")
+    assert "caf\\udce9.pdf" in (tmp_path / "needle.csv").read_text(encoding="utf-8")
+
+
+def test_a_stop_leaves_the_old_files(report, tmp_path):
+    write_report(report, tmp_path, title="old")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    report["summary"]["lengths"] = None  # the figure cannot be drawn
+    with pytest.raises(TypeError, match="NoneType"):
+        write_report(report, tmp_path, title="new")
+    assert (tmp_path / "heatmap.png").read_bytes() == before["heatmap.png"]

@@ -8,6 +8,7 @@ from mmprolong_hf.evaluation.plan_engine import extended_config
 from mmprolong_hf.synthesis.endpoint import EndpointOptions
 
 DOCUMENTS = {"name": "mine", "dataset": "data/base"}
+MMLONGBENCH = {"image_folder": "i", "folder": "f"}
 PLAN = {"model": "m", "output": "out", "documents": [DOCUMENTS]}
 SERVER = {"endpoint": {"model": "m", "base_url": "http://localhost:8000/v1"}}
 
@@ -24,6 +25,12 @@ def test_a_plan_is_read_with_its_sections(tmp_path):
     assert plan.judge.max_usd == 2.0
     assert plan.max_new_tokens == 64
     assert plan.documents[0].lengths == (65536, 131072)
+
+
+def test_all_questions_or_one_can_be_asked_for(tmp_path):
+    for number in (None, 1):
+        plan = load(tmp_path, PLAN | {"mmlongbench": MMLONGBENCH | {"max_questions": number}, "max_new_tokens": 1})
+        assert plan.mmlongbench.max_questions == number
 
 
 @pytest.mark.parametrize(
@@ -43,6 +50,13 @@ def test_a_plan_is_read_with_its_sections(tmp_path):
         ({"documents": [DOCUMENTS | {"prompt_version": "v2"}]}, "prompt_version is 'v2', expected one of v1.0"),
         ({"mmlongbench": {"image_folder": "i"}}, "neither folder nor tsv is given"),
         ({"mmlongbench": {"image_folder": "i", "folder": "f", "datasets": ["slides"]}}, r"datasets has \['slides'\]"),
+        (
+            {"mmlongbench": MMLONGBENCH | {"lengths": [65536, 65000]}},
+            r"lengths has \[65000\], expected multiples of 1024",
+        ),
+        ({"mmlongbench": MMLONGBENCH | {"lengths": [0]}}, r"lengths has \[0\], expected multiples of 1024"),
+        ({"mmlongbench": MMLONGBENCH | {"max_questions": 0}}, "max_questions is 0, expected at least 1, or null"),
+        ({"max_new_tokens": 0}, "max_new_tokens is 0, expected at least 1"),
         ({"max_new_tokens": "many"}, "max_new_tokens is 'many', expected int"),
     ],
 )

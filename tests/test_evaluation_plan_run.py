@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from scripted_server import Answer, ScriptedServer, error, images, texts
 from typer.testing import CliRunner
 
 from mmprolong_hf.cli import app
-from mmprolong_hf.evaluation.answers import read_lines
+from mmprolong_hf.evaluation.answers import AnswerFile, read_lines
 from mmprolong_hf.evaluation.options import (
     DocumentsOptions,
     EvaluationOptions,
@@ -36,7 +37,7 @@ def contents(folder):
     return {name: (folder / name).read_bytes() for name in REPORT}
 
 
-def slow_run(folder, seconds=0.0):
+def slow_run(folder, seconds=0.0, **corrected):
     """A run of 36 questions with an engine that takes its time; two of them fail."""
     contexts = [context(number, num_asks=3) for number in range(NUM_CONTEXTS)]
     script = {f"{c}/{k}": f" {c + k}" for c in range(NUM_CONTEXTS) for k in range(3)} | {"3/1": "error: out of memory"}
@@ -50,6 +51,8 @@ def slow_run(folder, seconds=0.0):
         for c in range(NUM_CONTEXTS)
         for k in range(3)
     }  # fmt: skip
+    for id, gold in corrected.items():
+        columns[id]["answer"] = gold
     options = EvaluationOptions("model", str(folder), documents=(DocumentsOptions("cards", dataset="set"),))
     engine = ScriptedEngine(script, seconds=seconds)
     write_run(folder, options, engine, PlanQuestions(contexts, columns, [], []), question_keys(contexts))
@@ -102,11 +105,64 @@ def test_a_folder_of_another_engine_or_of_no_run_is_an_error(tmp_path):
         report_run(tmp_path, [tmp_path / "nowhere"])
 
 
+def test_a_second_run_leaves_the_plan_of_the_first(tmp_path):
+    slow_run(tmp_path)
+    before = (tmp_path / "run.json").read_bytes()
+    with AnswerFile(tmp_path / "answers.jsonl"), pytest.raises(ValueError, match="another run is writing to"):
+        slow_run(tmp_path, **{"0/0": "0"})
+    assert (tmp_path / "run.json").read_bytes() == before
+
+
 def test_a_run_is_set_beside_itself(tmp_path):
     slow_run(tmp_path)
     report = report_run(tmp_path, [tmp_path])
     assert report["comparison"][0]["other"] == str(tmp_path)
     assert [row["difference"] for row in report["comparison"][0]["rows"]] == [0.0] * 7
+
+
+def test_a_corrected_right_answer_scores_the_answers_that_were_kept(tmp_path):
+    slow_run(tmp_path / "before")
+    before = {row["id"]: row["score"] for row in read_lines(tmp_path / "before/scores.jsonl")}
+    shutil.copytree(tmp_path / "before", tmp_path / "after")
+    engine = slow_run(tmp_path / "after", **{"0/0": "0", "4/0": "5"})
+    assert engine.asked == []  # nothing is asked again
+    after = {row["id"]: row["score"] for row in read_lines(tmp_path / "after/scores.jsonl")}
+    assert {id for id in before if before[id] != after[id]} == {"0/0", "4/0"}
+    assert (before["0/0"], after["0/0"], before["4/0"], after["4/0"]) == (0.0, 1.0, 1.0, 0.0)
+    (part,) = report_run(tmp_path / "after", [tmp_path / "before"])["comparison"]
+    assert part["num_other_gold"] == 2
+    assert "**2 questions have another right answer in the other run" in (tmp_path / "after/report.md").read_text()
+
+
+def test_scores_of_another_version_are_an_error(tmp_path):
+    slow_run(tmp_path / "run")
+    (tmp_path / "old").mkdir()
+    row = {"id": "0/0", "key": "k", "method": {"metric": "doc_qa"}}
+    (tmp_path / "old/scores.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(ValueError, match=r"scores.jsonl has other fields than this version writes"):
+        report_run(tmp_path / "run", [tmp_path / "old"])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", r"run.json is empty, torn or no JSON \(.*\): remove it, and `mmprolong evaluate PLAN` writes it again"),
+        ('{"model": "m", "eng', "run.json is empty, torn or no JSON"),
+        ("[" * 100_000, "run.json is empty, torn or no JSON"),
+        ("[]", "run.json is no object, expected what a run of this version writes: remove it"),
+        ('{"engine": "scripted", "keys": {}}', "run.json has no columns, model, .*: remove it"),
+    ],
+)
+def test_a_broken_run_file_is_named_and_can_be_written_again(tmp_path, content, message):
+    slow_run(tmp_path)
+    whole, report = (tmp_path / "run.json").read_bytes(), (tmp_path / "report.md").read_bytes()
+    (tmp_path / "run.json").write_text(content)
+    for step in (report_run, slow_run):
+        with pytest.raises(ValueError, match=message):
+            step(tmp_path)
+    (tmp_path / "run.json").unlink()
+    assert slow_run(tmp_path).asked == []
+    assert ((tmp_path / "run.json").read_bytes(), (tmp_path / "report.md").read_bytes()) == (whole, report)
 
 
 def own_hash(row):
@@ -193,13 +249,19 @@ def test_a_server_answers_and_a_judge_grades_what_it_answered(world, tmp_path):
         assert len(server.requests) - asked == 6
         report_run(tmp_path)
     assert contents(tmp_path) == whole
+    # the server's model is what the scores are of, also in a model card
+    assert (report["model"], report["processor"]) == ("served", str(world / "model"))
+    text = whole["report.md"].decode()
+    assert text.startswith("# served\n")
+    assert f"Tokens are counted with the processor of {world}/model." in text
+    assert b"name: served\n" in whole["model_index.yaml"]
     rule, judge = report["methods"]
     assert rule["method"]["judge"] is None
     assert judge["method"]["judge"].startswith("grader, temperature 0, prompt ")
     assert judge["cells"][0]["num_failed"] == sum(judge["failures"].values()) == 6
     assert judge["cells"][0]["score"] == pytest.approx(100 * 12 / 18)
     assert report["agreement"][0]["num_questions"] == 12
-    verdicts = read_lines(tmp_path / "verdicts.jsonl")
+    verdicts = read_lines(tmp_path / "verdicts.jsonl", ("id", "name"))
     assert len({verdict["prompt_sha256"] for verdict in verdicts}) == 1
 
 
@@ -222,7 +284,10 @@ def test_the_command_evaluates_reports_and_compares(world, tmp_path, monkeypatch
     before = contents(tmp_path / "out")
     monkeypatch.setattr("mmprolong_hf.evaluation.plan_run.make_engine", None)  # nothing is loaded to report
     done = CliRunner().invoke(app, [*command, "--report_only"])
-    assert done.output == f"{tmp_path}/out/report.md, report.json, accuracy.png, model_index.yaml\n"
+    assert (
+        done.output
+        == f"{tmp_path}/out/report.md, report.json, accuracy.png, and model_index.yaml once everything is answered\n"
+    )
     assert contents(tmp_path / "out") == before
     done = CliRunner().invoke(app, [*command, "--report_only", "--compare", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output

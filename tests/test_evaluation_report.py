@@ -2,12 +2,13 @@ import json
 import random
 
 import pytest
-from answered import SKIPPED, answer, answers, judged, report_of, run_of
+from answered import SKIPPED, answer, answers, judged, report_of, run_of, verdict
 from PIL import Image
 
 from mmprolong_hf.evaluation.report import build_report, write_report
 from mmprolong_hf.evaluation.report_comparison import compare_runs
-from mmprolong_hf.evaluation.scoring_run import score_by_rule
+from mmprolong_hf.evaluation.report_text import report_text
+from mmprolong_hf.evaluation.scoring_run import score_by_judge, score_by_rule
 
 FILES = ("report.json", "report.md", "accuracy.png", "model_index.yaml")
 
@@ -111,3 +112,43 @@ def test_comparisons_stand_in_the_report():
     comparison = [{**part, "other": "outputs/base"} for part in compare_runs(scores, scores, "outputs/base")]
     report = build_report(run_of(records), {record["id"]: record for record in records}, scores, comparison)
     assert report["comparison"][0]["rows"][-1]["p_value"] == 1.0
+
+
+def test_an_unfinished_run_has_no_block_for_a_model_card(tmp_path):
+    records = answers(0.5, num=4)
+    write_report(report_of(records), tmp_path)
+    assert (tmp_path / "model_index.yaml").exists()
+    first = {record["id"]: record for record in records[:-1]}
+    write_report(build_report(run_of(records), first, score_by_rule(first.values())), tmp_path)
+    assert not (tmp_path / "model_index.yaml").exists()
+    assert (tmp_path / "report.md").exists()
+
+
+@pytest.mark.parametrize("num_seen", [None, 0, 2, 3])
+def test_a_judge_that_was_not_asked_is_told(tmp_path, num_seen):
+    records = [answer("1"), answer("2"), answer("3"), answer("4", prediction="", error="cut off")]
+    verdicts = {record["id"]: verdict(record, error="timed_out: ...") for record in records[: num_seen or 0]}
+    by_judge = [] if num_seen is None else score_by_judge(records, verdicts, "J")
+    run = run_of(records) | {"options": {"judge": {"temperature": 0.0}}}
+    report = build_report(run, {record["id"]: record for record in records}, score_by_rule(records) + by_judge)
+    missing = 3 - (num_seen or 0)  # what failed is not judged, and a judge that failed was asked
+    assert report["num_unjudged"] == missing
+    write_report(report, tmp_path)
+    assert (tmp_path / "model_index.yaml").exists() == (missing == 0)
+    text = report_text(report, "accuracy.png")
+    assert (f"**Not judged: {missing} answers have no verdict yet" in text) == (missing > 0)
+    assert report_of(records)["num_unjudged"] == 0  # a plan without a judge
+
+
+def test_averages_of_equal_scores_have_no_interval(tmp_path):
+    records = answers(1.0, num=4)
+    records[0]["prediction"] = " 7 apples"  # of 64K: its average has one, as has that of both lengths
+    write_report(report_of(records), tmp_path)
+    (part,) = json.loads((tmp_path / "report.json").read_text())["methods"]
+    found = {(row["name"], row["context_length"]): row for row in part["averages"]}
+    assert (found["AVG", 131072]["low"], found["AVG", 131072]["high"]) == (None, None)
+    assert found["AVG", 65536]["low"] < found["AVG", 65536]["score"]
+    assert found["ALL", None]["low"] < found["ALL", None]["score"]
+    assert "| **AVG** | 128K | 12 | | | **100.0** | - | bootstrap | | - |" in (tmp_path / "report.md").read_text()
+    assert "95 % -, n = 12" in (tmp_path / "model_index.yaml").read_text()
+    assert (tmp_path / "accuracy.png").exists()

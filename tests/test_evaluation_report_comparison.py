@@ -37,7 +37,20 @@ def test_only_the_same_questions_with_the_same_pages_count():
     assert part["rows"][0]["num"] == 4
     assert (part["num_only_first"], part["num_only_second"]) == (2, 2)
     assert part["rows"][0]["difference"] == 100.0
-    assert part["rows"][0]["detectable"] is None  # every question differs by as much
+    # every question differs by as much
+    assert [part["rows"][0][name] for name in ("low", "high", "detectable")] == [None] * 3
+    assert part["rows"][0]["p_value"] == 2**-3
+
+
+def test_questions_with_another_right_answer_are_counted_and_not_compared():
+    first = score_by_rule(answer(str(number)) for number in range(6))
+    second = score_by_rule(answer(str(number), answer="43" if number < 2 else "42") for number in range(6))
+    (part,) = compare_runs(first, second, "base")
+    assert (part["num_other_gold"], part["num_only_first"], part["num_only_second"]) == (2, 0, 0)
+    assert (part["rows"][0]["num"], part["rows"][0]["difference"]) == (4, 0.0)
+    other = score_by_rule(answer(str(number), answer="43") for number in range(6))
+    with pytest.raises(ValueError, match=r"0 questions in common, .* \(6 more have another right answer there"):
+        compare_runs(first, other, "base")
 
 
 def test_other_metrics_judges_and_prompts_are_not_compared():
@@ -48,8 +61,20 @@ def test_other_metrics_judges_and_prompts_are_not_compared():
     judged = [score_by_judge(records, {}, name) for name in ("J, prompt 1", "J, prompt 2")]
     with pytest.raises(ValueError, match=r"judge is 'J, prompt 1' here and 'J, prompt 2' there$"):
         compare_runs(*judged, "base")
-    (part,) = compare_runs(rule + judged[0], rule + judged[1], "base")
-    assert part["name"] == "doc_qa v1.0, prompt v1.0, no judge"
+    part, refused = compare_runs(rule + judged[0], rule + judged[1], "base")
+    assert (part["name"], part["refused"]) == ("doc_qa v1.0, prompt v1.0, no judge", None)
+    assert refused["name"] == "doc_qa_llm v1.1, prompt v1.0, judge J, prompt 1"
+    assert refused["refused"] == ("not comparable with base: judge is 'J, prompt 1' here and 'J, prompt 2' there")
+
+
+def test_a_method_of_one_run_alone_is_refused_whichever_run_it_is():
+    records = answers(0.5, num=3)
+    rule, judged = score_by_rule(records), score_by_judge(records, {}, "J")
+    for first, second in ((rule + judged, rule), (rule, rule + judged)):
+        part, refused = compare_runs(first, second, "base")
+        assert part["refused"] is None
+        assert refused["name"] == "doc_qa_llm v1.1, prompt v1.0, judge J"
+        assert "not comparable with base: metric is" in refused["refused"]
 
 
 def test_runs_without_common_questions_are_an_error():

@@ -1,5 +1,5 @@
 import pytest
-from answered import answer, answers
+from answered import answer, answers, judged, verdict
 
 from mmprolong_hf.evaluation.metrics.statistics import bootstrap_interval, wilson_interval
 from mmprolong_hf.evaluation.report_tables import agreement_rows, average_rows, by_cell, by_method, cell_row, interval
@@ -73,23 +73,21 @@ def test_an_average_weighs_datasets_and_not_questions():
 def test_methods_stay_apart_and_order_does_not_matter():
     records = answers(0.5, num=3)
     rule = score_by_rule(records)
-    judged = score_by_judge(
-        records, {r["id"]: {"score": 1.0, "error": None, "prediction": r["prediction"][1:]} for r in records}, "J"
-    )
-    found = by_method([*rule, *judged])
+    by_judge = judged(records)
+    found = by_method([*rule, *by_judge])
     assert [str(method) for method in found] == [
         "doc_qa v1.0, prompt v1.0, no judge",
-        "doc_qa_llm v1.1, prompt v1.0, judge J",
+        "doc_qa_llm v1.1, prompt v1.0, judge J, prompt 1234",
     ]
-    assert by_method([*reversed(judged), *reversed(rule)]) == found
+    assert by_method([*reversed(by_judge), *reversed(rule)]) == found
 
 
 def test_agreement_leaves_out_what_the_judge_failed_on():
     records = [answer("1"), answer("2", prediction=" 7"), answer("3")]
     verdicts = {
-        "1": {"score": 0.0, "error": None, "prediction": "42"},
-        "2": {"score": 0.0, "error": None, "prediction": "7"},
-        "3": {"score": 0.0, "error": "timed_out: ...", "prediction": "42"},
+        "1": verdict(records[0], 0.0),
+        "2": verdict(records[1], 0.0),
+        "3": verdict(records[2], 0.0, "timed_out: ..."),
     }
     (row,) = agreement_rows(score_by_rule(records), score_by_judge(records, verdicts, "J"))
     assert (row["num_questions"], row["num_unjudged"], row["share"], row["rule_only"]) == (2, 1, 0.5, ("1",))

@@ -86,3 +86,15 @@ def test_a_paper_without_averages_to_compare_is_shown_by_dataset():
 def test_lengths_that_are_no_power_of_two_are_written_out(length):
     text = text_of(report_of([answer("1", "mine", length), answer("2", "mine", length)]))
     assert f"| mine | {length or 'own'} | 2 |" in text
+
+
+def test_what_is_not_compared_with_another_run_is_said():
+    records = answers(0.5, num=6)
+    ours, theirs = score_by_rule(records) + judged(records), score_by_rule(records)
+    comparison = [{**part, "other": "outputs/base"} for part in compare_runs(ours, theirs, "outputs/base")]
+    text = text_of(build_report(run_of(records), {record["id"]: record for record in records}, ours, comparison))
+    start = text.index("## Beside outputs/base: doc_qa_llm v1.1, prompt v1.0, judge J")
+    end = text.index("## What reading nothing scores")
+    assert "No difference is given: not comparable with outputs/base: metric is 'doc_qa_llm' here" in text[start:end]
+    assert "|" not in text[start:end]
+    assert "\n\n\n" not in text

@@ -1,7 +1,7 @@
 import pytest
 from scripted_engine import ScriptedEngine, context
 
-from mmprolong_hf.evaluation.answers import read_lines
+from mmprolong_hf.evaluation.answers import AnswerFile, read_lines
 from mmprolong_hf.evaluation.run import question_keys, run_contexts
 
 SCRIPT = {f"{c}/{k}": f" {c}{k}" for c in range(3) for k in range(2)}
@@ -46,7 +46,10 @@ def test_other_words_or_pages_are_asked_again(tmp_path):
 def test_failures_are_kept_counted_and_asked_again_only_on_request(tmp_path):
     broken = {**SCRIPT, "0/0": "error: out of memory"}
     del broken["0/1"]
-    assert run_contexts(contexts(), ScriptedEngine(broken), tmp_path).num_failed == 2
+    summary = run_contexts(contexts(), ScriptedEngine(broken), tmp_path)
+    assert summary.num_failed == 2
+    assert "2 failed; " in str(summary)
+    assert "; `--set retry_failed=true` asks the failed ones again; 0 s" in str(summary)
     errors = {record["id"]: record["error"] for record in read_lines(tmp_path / "answers.jsonl")}
     assert (errors["0/0"], errors["0/1"], errors["1/0"]) == ("out of memory", "the engine gave no answer", None)
     engine = ScriptedEngine(SCRIPT)
@@ -62,6 +65,16 @@ def test_answers_of_another_engine_are_not_mixed(tmp_path):
         ValueError, match="answers of 'scripted', but this run's engine is 'other': name another output"
     ):
         run_contexts(contexts(), ScriptedEngine(SCRIPT, name="other"), tmp_path)
+
+
+def test_a_second_run_in_a_folder_asks_nothing(tmp_path):
+    engine = ScriptedEngine(SCRIPT)
+    with (
+        AnswerFile(tmp_path / "answers.jsonl"),
+        pytest.raises(ValueError, match=f"another run is writing to {tmp_path}"),
+    ):
+        run_contexts(contexts(), engine, tmp_path)
+    assert engine.asked == []
 
 
 def test_an_engine_that_answers_what_was_not_asked_is_an_error(tmp_path):

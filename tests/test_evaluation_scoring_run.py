@@ -1,8 +1,15 @@
 import pytest
-from answered import answer
+from answered import answer, verdict
 
 from mmprolong_hf.evaluation.known_results import Method
-from mmprolong_hf.evaluation.scoring_run import judged_gold, parsed_answer, read_score, score_by_judge, score_by_rule
+from mmprolong_hf.evaluation.scoring_run import (
+    gold_hash,
+    judged_gold,
+    parsed_answer,
+    read_score,
+    score_by_judge,
+    score_by_rule,
+)
 
 
 @pytest.mark.parametrize("dataset", ["mmlongdoc", "longdocurl", "slidevqa"])
@@ -45,28 +52,25 @@ def test_what_is_scored_stands_behind_answer(start, said, parsed):
 
 
 @pytest.mark.parametrize(
-    ("verdict", "score", "error"),
+    ("given", "score", "error"),
     [
-        ({"score": 1.0, "error": None, "prediction": "42"}, 1.0, None),
-        (
-            {"score": 1.0, "error": "bad_reply: the judge gave 5", "prediction": "42"},
-            1.0,
-            "bad_reply: the judge gave 5",
-        ),
-        ({"score": 0.0, "error": "timed_out: ...", "prediction": "42"}, 0.0, "timed_out: ..."),
-        ({"score": 1.0, "error": None, "prediction": "an answer before this one"}, 0.0, "the judge was not asked"),
+        (verdict(answer("1")), 1.0, None),
+        (verdict(answer("1"), error="bad_reply: the judge gave 5"), 1.0, "bad_reply: the judge gave 5"),
+        (verdict(answer("1"), 0.0, "timed_out: ..."), 0.0, "timed_out: ..."),
+        (verdict(answer("1", prediction="an answer before")), 0.0, "the judge was not asked"),
+        (verdict(answer("1", answer="41")), 0.0, "the judge was not asked"),
         (None, 0.0, "the judge was not asked"),
     ],
 )
-def test_a_judge_that_fails_is_told(verdict, score, error):
-    (record,) = score_by_judge([answer("1")], {} if verdict is None else {"1": verdict}, "J, prompt 1234")
+def test_a_judge_that_fails_is_told(given, score, error):
+    (record,) = score_by_judge([answer("1")], {} if given is None else {"1": given}, "J, prompt 1234")
     assert (record.score, record.error) == (score, error)
     assert record.method == Method("doc_qa_llm", "v1.1", "v1.0", "J, prompt 1234")
 
 
 def test_an_answer_that_failed_is_not_judged():
-    verdicts = {"1": {"score": 1.0, "error": None, "prediction": ""}}
-    (record,) = score_by_judge([answer("1", prediction="", error="cut off")], verdicts, "J")
+    failed = answer("1", prediction="", error="cut off")
+    (record,) = score_by_judge([failed], {"1": verdict(failed)}, "J")
     assert (record.score, record.error) == (0.0, "cut off")
 
 
@@ -85,3 +89,15 @@ def test_a_judge_is_told_lists_as_json(dataset, gold, answer_format, told):
 def test_scores_are_read_as_they_were_written():
     (record,) = score_by_rule([answer("1")])
     assert read_score(record.to_row()) == record
+
+
+def test_a_score_knows_the_right_answer_it_was_scored_against():
+    records = [
+        answer("1"),
+        answer("1", answer="43"),
+        answer("1", answer_format="String"),
+        answer("1", prediction=" 9"),
+    ]
+    golds = [record.gold for record in score_by_rule(records)]
+    assert golds[0] == golds[3] == gold_hash(answer("2"))
+    assert len(set(golds)) == 3

@@ -2,20 +2,24 @@
 
 import io
 import json
+import re
+from pathlib import Path
 
 import pytest
 from PIL import Image
 from scripted_server import Answer, ScriptedServer, error, images, seeded_faults, texts
 
+from mmprolong_hf.evaluation.answers import read_lines
 from mmprolong_hf.evaluation.requests import Answer as Answered
 from mmprolong_hf.evaluation.requests import Ask, Context, PageImage
-from mmprolong_hf.evaluation.server_engine import ServerEngine
+from mmprolong_hf.evaluation.run import run_contexts
+from mmprolong_hf.evaluation.server_engine import ServerEngine, ServerGone
 from mmprolong_hf.synthesis.endpoint import Budget, BudgetSpent, EndpointOptions, EndpointRefused
 
 
-def page(colour, format="JPEG"):
+def page(colour, format="JPEG", size=(56, 56)):
     buffer = io.BytesIO()
-    Image.new("RGB", (56, 56), colour).save(buffer, format)
+    Image.new("RGB", size, colour).save(buffer, format)
     return buffer.getvalue()
 
 
@@ -61,8 +65,22 @@ def test_the_answer_start_is_continued_or_a_message_of_its_own_and_the_name_says
     assert first["messages"][1] == {"role": "assistant", "content": "Answer:"}
     assert (first["continue_final_message"], first["add_generation_prompt"]) == (True, False)
     assert set(second) == {"model", "messages", "temperature", "max_tokens"}  # what OpenAI's API knows
-    assert continued.name == "m on a server, the answer start continued"
-    assert own.name == "m on a server, the answer start a message of its own"
+    assert continued.name == f"m on {server.url}, the answer start continued"
+    assert own.name == f"m on {server.url}, the answer start a message of its own"
+
+
+@pytest.mark.parametrize(
+    ("address", "named"),
+    [
+        ("http://a:1/v1", "http://a:1/v1"),
+        ("http://a:1/v1/", "http://a:1/v1"),
+        ("http://b:1/v1", "http://b:1/v1"),
+        ("http://a:1/v1?key=sk-secret", "http://a:1/v1"),
+        (None, "https://router.huggingface.co/v1"),
+    ],
+)
+def test_the_name_holds_the_address_and_no_query(address, named):
+    assert ServerEngine(EndpointOptions("m", address)).name == f"m on {named}, the answer start continued"
 
 
 def test_the_first_question_is_answered_before_the_others_are_sent_together():
@@ -138,6 +156,40 @@ def test_a_server_that_is_not_there_is_told_for_every_question():
     assert [answer.error.split(":")[0] for answer in answers] == ["unreachable", "unreachable"]
 
 
+@pytest.mark.parametrize("fault", ["cut", "hang"])
+def test_a_server_that_goes_stops_the_run_and_no_failure_of_it_is_kept(fault, tmp_path):
+    with ScriptedServer(lambda body: Answer("a", fault=fault if texts(body)[-1] in "345678" else "")) as server:
+        asked = engine(server, max_retries=0, timeout=0.2, concurrency=1)
+        with pytest.raises(
+            ServerGone, match=r"chat/completions did not reply to 5 questions in a row, the last one: "
+        ):
+            run_contexts([context(9)], asked, tmp_path)
+    kept = read_lines(tmp_path / "answers.jsonl")
+    assert {(record["id"], record["error"]) for record in kept} == {("id-0", None), ("id-1", None), ("id-2", None)}
+
+
+def test_a_server_that_goes_is_noticed_over_contexts(tmp_path):
+    contexts = [Context((PageImage(RED),), (Ask(f"id-{i}", "q"),)) for i in range(9)]
+    with ScriptedServer(lambda body: "a") as server:
+        pass
+    asked = engine(server, max_retries=0)
+    with pytest.raises(ServerGone, match=r"unreachable: .*start the server again, .*retry_failed"):
+        run_contexts(contexts, asked, tmp_path)
+    kept = [record["id"] for record in read_lines(tmp_path / "answers.jsonl")]
+    assert kept == ["id-0", "id-1", "id-2", "id-3"]  # on file before the fifth was asked
+
+
+def test_failures_with_replies_between_stop_nothing():
+    silent = Answer("a", fault="cut")
+    said = {"4": "a", "9": error(500, "fault")}  # an error of the server is a reply
+    with ScriptedServer(lambda body: said.get(texts(body), silent)) as server:
+        asked = engine(server, max_retries=0, concurrency=1)
+        contexts = [Context((PageImage(RED),), (Ask(f"id-{i}", str(i)),)) for i in range(14)]
+        answers = [answer for each in contexts for answer in asked.answer(each)]
+    assert [answer.id for answer in answers] == [f"id-{i}" for i in range(14)]
+    assert [answer.id for answer in answers if answer.error is None] == ["id-4"]
+
+
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("refused", ["0", "1"])
 def test_a_refused_key_stops_the_run_and_is_in_no_message(monkeypatch, status, refused):
@@ -172,11 +224,21 @@ def test_a_budget_stops_the_run():
     budget.close()
 
 
-def test_a_page_that_no_server_takes_stops_the_run():
-    buffer = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(buffer, "BMP")
-    with ScriptedServer(lambda body: "a") as server:
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (page("red", "BMP"), r"bad_page: page 2 of 2: .*expected a JPEG, PNG or WebP file"),
+        (RED[:8], r"bad_page: page 2 of 2: .*[Tt]runcated"),
+        (Path("gone", "page.png"), r"bad_page: page 2 of 2, .*page\.png: .*No such file"),
+        (page("red", size=(5, 5000)), r"bad_page: page 2 of 2: .*5"),
+    ],
+)
+def test_a_page_that_cannot_be_sent_fails_its_questions_and_not_the_run(bad, reason):
+    asks = Ask("a", "q"), Ask("b", "q")
+    with ScriptedServer(lambda body: "42") as server:
         asked = engine(server)
-        with pytest.raises(ValueError, match="expected a JPEG, PNG or WebP file"):
-            list(asked.answer(Context((PageImage(buffer.getvalue()),), (Ask("a", "q"),))))
+        failed = list(asked.answer(Context((PageImage(BLUE), "then", PageImage(bad)), asks)))
         assert server.requests == []
+        assert [answer.text for answer in asked.answer(context(1))] == ["42"]
+    assert [(answer.id, answer.text) for answer in failed] == [("a", ""), ("b", "")]
+    assert all(re.match(reason, answer.error) for answer in failed)

@@ -103,8 +103,21 @@ def test_pdfs_of_a_folder(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([LINE, {"question": "?"}], "line 2 of .* has no answer, answer_format, evidence_pages, expected"),
+        ([LINE, {"question": "?"}], "line 2 of .* has no answer, answer_format, expected"),
         ([LINE | {"pdf": "c.pdf"}], "line 1 of .* is about 'c', expected `pdf` or `doc_name` to name one of 1 PDFs"),
+        ([LINE | {"pdf": 5}], "line 1 of .* is about '5', expected"),
+        ([[1]], r"line 1 of .* is \[1\], expected an object with question, answer, answer_format"),
+        ([LINE, LINE | {"question": " "}], "line 2 of .*: question is ' ', expected text"),
+        ([LINE | {"question": None}], "line 1 of .*: question is None, expected text"),
+        ([LINE | {"answer": ""}], "line 1 of .*: answer is '', expected text, a number or a list"),
+        ([LINE | {"answer": None}], "line 1 of .*: answer is None, expected text"),
+        ([LINE | {"answer": []}], r"line 1 of .*: answer is \[\], expected text"),
+        ([LINE | {"answer": ["a", ""]}], r"line 1 of .*: answer is \['a', ''\], expected text"),
+        ([LINE | {"answer_format": "Number"}], "answer_format is 'Number', expected one of Integer, Float, String"),
+        ([LINE | {"answer_format": ["List"]}], r"answer_format is \['List'\], expected one of"),
+        ([LINE | {"evidence_pages": 2}], "line 1 of .*: evidence_pages is 2, expected a list of whole numbers"),
+        ([LINE | {"evidence_pages": "12"}], "evidence_pages is '12', expected a list of whole numbers"),
+        ([LINE | {"evidence_pages": [1.5]}], r"evidence_pages is \[1.5\], expected a list of whole numbers"),
     ],
 )
 def test_errors_of_questions(tmp_path, lines, message):
@@ -125,3 +138,38 @@ def test_a_page_that_cannot_be_rendered_names_its_document(tmp_path):
     path.write_bytes(b"overwritten since")
     with pytest.raises(ValueError, match="a cannot be used, take it out: unreadable"):
         document.store_pages([1], tmp_path / "pages")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"question": ""}, "question 1 of .*: question is '', expected text"),
+        ({"answer": " "}, "question 1 of .*: answer is ' ', expected text"),
+        ({"answer_format": "Date"}, "question 1 of .*: answer_format is 'Date', expected one of Integer"),
+    ],
+)
+def test_errors_of_questions_of_a_set(change, message):
+    dataset = tiny.documents(1)
+    row = dataset[0] | {"questions": [dataset[0]["questions"][0] | change]}
+    with pytest.raises(ValueError, match=message):
+        dataset_documents(dataset.from_list([row], features=dataset.features))
+
+
+def test_evidence_pages_may_be_missing(tmp_path):
+    lacking = {key: value for key, value in LINE.items() if key != "evidence_pages"}
+    path = write_questions(tmp_path / "q.jsonl", [lacking, LINE | {"evidence_pages": None, "id": None}])
+    assert [(q.id, q.evidence_pages) for q in read_questions(path, ["a"])["a"]] == [("a/1", ()), ("a/2", ())]
+
+
+def test_a_byte_order_mark_is_accepted(tmp_path):
+    path = tmp_path / "q.jsonl"
+    path.write_text(json.dumps(LINE | {"question": "Où?"}, ensure_ascii=False), encoding="utf-8-sig")
+    assert read_questions(path, ["a"])["a"][0].question == "Où?"
+
+
+@pytest.mark.parametrize(("encoding", "found"), [("utf-16", "UTF-16"), ("latin-1", "no UTF-8 .*")])
+def test_another_encoding_is_told(tmp_path, encoding, found):
+    path = tmp_path / "q.jsonl"
+    path.write_text(json.dumps(LINE | {"question": "Où?"}, ensure_ascii=False), encoding=encoding)
+    with pytest.raises(ValueError, match=rf"q\.jsonl is {found}, expected UTF-8: save it"):
+        read_questions(path, ["a"])

@@ -6,10 +6,12 @@ import sys
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from mmprolong_hf.evaluation.requests import Answer, Ask, Context, PageImage
-from mmprolong_hf.evaluation.vllm_engine import VllmEngine
+from mmprolong_hf.evaluation.vllm_engine import VllmEngine, weights_files_hash
 
 buffer = io.BytesIO()
 Image.new("RGB", (28, 28)).save(buffer, "PNG")
@@ -96,3 +98,35 @@ def test_the_first_question_goes_alone_and_the_others_by_how_they_start(vllm):
     assert [part["type"] for part in user["content"]] == ["text", "image_url", "text"]
     assert base64.b64decode(user["content"][1]["image_url"]["url"].partition(",")[2]) == PAGE
     assert len(vllm.chats[2][0][0]) == 1
+
+
+def test_a_page_that_cannot_be_sent_fails_its_questions_and_not_the_run(vllm, tmp_path):
+    engine = VllmEngine("m", max_model_len=8192)
+    asks = Ask("a", "q0"), Ask("b", "q1")
+    for bad, reason in ((b"GIF89a", "expected a JPEG, PNG or WebP"), (tmp_path / "gone.png", "No such file")):
+        failed = list(engine.answer(Context((PageImage(PAGE), PageImage(bad)), asks)))
+        assert [(answer.id, answer.text) for answer in failed] == [("a", ""), ("b", "")]
+        assert all(answer.error.startswith("bad_page: page 2 of 2") and reason in answer.error for answer in failed)
+    assert vllm.chats == []
+    assert [answer.text for answer in engine.answer(Context((PageImage(PAGE),), asks))] == ["to q0", "to q1"]
+
+
+def test_the_name_tells_the_weights_of_a_folder_apart(vllm, tmp_path):
+    # a header of more than 64 KiB, as that of a large model in one file
+    weights = {f"model.layers.{i}.a_long_name_of_a_weight_in_a_language_model": torch.zeros(99) for i in range(700)}
+    names = []
+    for value in (0.0, 0.0, 1.0):
+        weights["model.layers.350.a_long_name_of_a_weight_in_a_language_model"] = torch.full((99,), value)
+        save_file(weights, tmp_path / "model.safetensors")
+        names.append(VllmEngine(str(tmp_path), max_model_len=8192).name)
+    assert names[0] == names[1] != names[2]
+    assert names[2] == f"{tmp_path}, weights {weights_files_hash(tmp_path)[:8]} in vllm 0.0.0"
+    (tmp_path / "model.safetensors").rename(tmp_path / "other.safetensors")
+    assert VllmEngine(str(tmp_path), max_model_len=8192).name not in names
+
+
+def test_a_folder_without_weights_has_no_hash_and_a_torn_file_is_an_error(tmp_path):
+    assert weights_files_hash(tmp_path) is None
+    (tmp_path / "model.safetensors").write_bytes(b"version https://git-lfs")
+    with pytest.raises(ValueError, match="no safetensors file"):
+        weights_files_hash(tmp_path)

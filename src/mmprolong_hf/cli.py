@@ -192,13 +192,13 @@ def needle(
         isolated=isolated,
         skipped=skipped,
     )
-    empty = [
-        length for length in report["lengths"] if length not in {record["length"] for record in report["records"]}
-    ]
-    if empty:
-        typer.echo(f"not measured, since the pages cannot fill them: {', '.join(map(str, empty))} tokens", err=True)
+    for length, reason in dict.fromkeys((missing["length"], missing["reason"]) for missing in report["missing"]):
+        typer.echo(f"not measured at {length} tokens, all or in part: {reason}", err=True)
     typer.echo((output / "per_length.md").read_text(encoding="utf-8"))
     typer.echo(f"{len(report['records'])} needles; {output}/needle.json, {output}/heatmap.png")
+    if all(record["error"] is not None for record in report["records"]):
+        typer.echo("error: nothing could be measured: see needle.json", err=True)
+        raise typer.Exit(1)
 
 
 def _needle_documents(
@@ -264,7 +264,9 @@ def evaluate(
     if not report_only:
         typer.echo(str(evaluate_plan(options)))
     report_run(options.output, compare or [], vlmevalkit or [])
-    typer.echo(f"{options.output}/report.md, report.json, accuracy.png, model_index.yaml")
+    typer.echo(
+        f"{options.output}/report.md, report.json, accuracy.png, and model_index.yaml once everything is answered"
+    )
 
 
 @app.command()

@@ -8,10 +8,12 @@ is not as described is an error that says so.
 
 import base64
 import binascii
+import codecs
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from mmprolong_hf.evaluation.prompting import fill, load_prompt
 
@@ -30,21 +32,28 @@ class BenchmarkRow:
     answer_pages: frozenset[int]  # in the document, from 0
     page_paths: tuple[str, ...]
     page_data: tuple[bytes, ...]  # empty where pages are files
+    wrong: str = ""  # the fields of another type than they must have; the others are then empty
+
+
+def read_utf8(path: str | Path) -> str:
+    """
+    A text file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        ValueError: for another encoding.
+    """
+    data = Path(path).read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        found = "UTF-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else f"no UTF-8 ({error})"
+        raise ValueError(f"{path} is {found}, expected UTF-8: save it in that encoding") from error
 
 
 def from_json(line: str) -> BenchmarkRow:
     """A line of `documentQA/*.jsonl`."""
-    row = json.loads(line)
-    return BenchmarkRow(
-        id=str(row["id"]),
-        question=row["question"],
-        answer=_answer_text(row["answer"]),
-        answer_format=str(row["answer_format"]),
-        doc_name=row["doc_name"],
-        answer_pages=frozenset(row["ans_page_list"] or ()),
-        page_paths=tuple(row["page_list"]),
-        page_data=(),
-    )
+    row = _object(line, "the line")
+    return _row(str(row["id"]), row, row["page_list"])
 
 
 def from_tsv(row: Mapping[str, str]) -> BenchmarkRow:
@@ -52,19 +61,46 @@ def from_tsv(row: Mapping[str, str]) -> BenchmarkRow:
     A row of `MMLongBench_*.tsv`: `question` holds the whole prompt, and what it is made of is in `extra_info`. The published files
     have no column `image`; where there is one, it is VLMEvalKit's, base64 beside the paths.
     """
-    extra = json.loads(row["extra_info"])
-    before = fill(load_prompt("v1.1").question, extra["doc_name"], "")
-    if not extra["question"].startswith(before):
-        raise ValueError(f"the question is {extra['question']!r}, expected it to start with {before!r}")
+    extra = _object(row["extra_info"], "extra_info")
+    images = tuple(map(_decode, _BASE64.findall(row.get("image") or "")))
+    found = _row(row["question_id"], extra, json.loads(row["image_path"]), images)
+    if found.wrong:
+        return found
+    before = fill(load_prompt("v1.1").question, found.doc_name, "")
+    if not found.question.startswith(before):
+        raise ValueError(f"the question is {found.question!r}, expected it to start with {before!r}")
+    return replace(found, question=found.question.removeprefix(before))
+
+
+def _object(text: str, name: str) -> dict:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"{name} is {found!r}, expected an object with the question's fields")
+    return found
+
+
+def _row(id: str, fields: Mapping, page_list: object, images: tuple[bytes, ...] = ()) -> BenchmarkRow:
+    answer_pages = [] if fields["ans_page_list"] is None else fields["ans_page_list"]
+    right = {
+        "question": isinstance(fields["question"], str),
+        "answer": isinstance(fields["answer"], str | int | float | list),
+        "doc_name": isinstance(fields["doc_name"], str),
+        "ans_page_list": isinstance(answer_pages, list) and all(type(page) is int for page in answer_pages),
+        "page_list": isinstance(page_list, list) and all(isinstance(path, str) for path in page_list),
+    }
+    answer_format = str(fields["answer_format"])
+    found = {**fields, "page_list": page_list}
+    if wrong := [f"{name} is {found[name]!r}" for name, is_right in right.items() if not is_right]:
+        return BenchmarkRow(id, "", "", answer_format, "", frozenset(), (), (), ", ".join(wrong))
     return BenchmarkRow(
-        id=row["question_id"],
-        question=extra["question"].removeprefix(before),
-        answer=_answer_text(extra["answer"]),
-        answer_format=str(extra["answer_format"]),
-        doc_name=extra["doc_name"],
-        answer_pages=frozenset(extra["ans_page_list"] or ()),
-        page_paths=tuple(json.loads(row["image_path"])),
-        page_data=tuple(map(_decode, _BASE64.findall(row.get("image") or ""))),
+        id=id,
+        question=fields["question"],
+        answer=_answer_text(fields["answer"]),
+        answer_format=answer_format,
+        doc_name=fields["doc_name"],
+        answer_pages=frozenset(answer_pages),
+        page_paths=tuple(page_list),
+        page_data=images,
     )
 
 

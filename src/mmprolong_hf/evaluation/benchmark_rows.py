@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mmprolong_hf.evaluation.benchmark_fields import BenchmarkRow, from_json, from_tsv, read_row
+from mmprolong_hf.evaluation.benchmark_fields import BenchmarkRow, from_json, from_tsv, read_row, read_utf8
 from mmprolong_hf.evaluation.examples import Example, ExampleSet, Skipped, join_sets, length_name
 from mmprolong_hf.evaluation.metrics.sampling import shuffle_select
 from mmprolong_hf.evaluation.page_counts import pages_per_example
@@ -50,7 +50,7 @@ def read_jsonl(
         )
     dataset, length = match[1], int(match[2]) * 1024
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+    for number, line in enumerate(read_utf8(path).split("\n"), 1):
         if line.strip():
             rows.append(read_row(from_json, line, f"line {number} of {path}"))
     return _examples(rows, dataset, length, image_folder, max_questions, seed)
@@ -92,11 +92,18 @@ def read_tsv(
 def _tsv_rows(path: str | Path) -> Iterator[dict]:
     limit = csv.field_size_limit(sys.maxsize)  # the pages of a row are one field
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, dialect="excel-tab")
             if lacking := set(TSV_COLUMNS) - set(reader.fieldnames or ()):
                 raise ValueError(f"{path} has no column {min(lacking)!r}, expected VLMEvalKit's MMLongBench_*.tsv")
-            yield from reader
+            for number, row in enumerate(reader, 1):
+                if lacking := [name for name in TSV_COLUMNS if row[name] is None]:
+                    raise ValueError(
+                        f"row {number} of {path} ends before {lacking[0]!r}, expected all columns: is it whole?"
+                    )
+                yield row
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no UTF-8 ({error}), expected VLMEvalKit's file as it is published") from error
     finally:
         csv.field_size_limit(limit)
 
@@ -129,6 +136,8 @@ def _examples(
 
 def _problem(row: BenchmarkRow) -> tuple[str, str] | None:
     """Why a row cannot be asked or scored."""
+    if row.wrong:
+        return "wrong type", f"{row.wrong}; expected text, and lists of page numbers and of paths"
     if not row.question.strip() or not row.answer.strip():
         return "empty", f"question {row.question!r} and answer {row.answer!r}, expected text in both"
     if row.answer_format not in ANSWER_FORMATS:

@@ -10,7 +10,14 @@ from pathlib import Path
 
 from transformers import ProcessorMixin
 
-from mmprolong_hf.evaluation.examples import Example, ExampleSet, Skipped, length_name
+from mmprolong_hf.evaluation.examples import (
+    Example,
+    ExampleSet,
+    Skipped,
+    control_token_skip,
+    control_tokens,
+    length_name,
+)
 from mmprolong_hf.evaluation.length_builder import TARGET, LengthError, build
 from mmprolong_hf.evaluation.prompt_length import PromptCosts
 from mmprolong_hf.evaluation.prompting import MAX_NEW_TOKENS
@@ -60,13 +67,18 @@ def question_examples(
     page_costs, refused = _page_costs(documents, prompt_costs)
     usable = [document for document in documents if document.name in page_costs]
     builder = _Builder(dataset, usable, prompt_costs, page_costs, Path(folder), seed, max_new_tokens)
-    examples, skipped = [], list(refused)
+    examples, skipped, marks = [], list(refused), control_tokens(processor.tokenizer)
     for length in lengths:
         for document in usable:
-            inside = [question for question in document.questions if _is_inside(question, document)]
+            marked = {question: marks.search(question.question) for question in document.questions}
+            skipped += [
+                control_token_skip(builder.id(question, length), found) for question, found in marked.items() if found
+            ]
+            asked = [question for question, found in marked.items() if not found]
+            inside = [question for question in asked if _is_inside(question, document)]
             skipped += [
                 builder.skip(question, length, "evidence outside", _outside(question, document))
-                for question in document.questions
+                for question in asked
                 if question not in inside
             ]
             groups = [inside] if share_context else [[question] for question in inside]
@@ -98,15 +110,19 @@ def _outside(question: SourceQuestion, document: SourceDocument) -> str:
 
 
 def _page_costs(documents: Sequence[SourceDocument], costs: PromptCosts) -> tuple[dict[str, list[int]], list[Skipped]]:
-    """Tokens of every page by the document's name, and the documents with a page that the processor refuses."""
+    """Tokens of every page by the document's name, and the documents with a page or a name that cannot be used."""
     pages, skipped = {}, []
+    marks = control_tokens(costs.processor.tokenizer)
     for document in documents:
+        ids = [f"the document {document.name}", *(question.id for question in document.questions)]
+        if found := marks.search(document.name):
+            skipped += [control_token_skip(id, found) for id in ids]
+            continue
         try:
             pages[document.name] = [
                 costs.page(document.name, number, size) for number, size in enumerate(document.sizes, 1)
             ]
         except ValueError as error:
-            ids = [f"the document {document.name}", *(question.id for question in document.questions)]
             skipped += [Skipped(id, "page refused", str(error)) for id in ids]
     return pages, skipped
 
@@ -184,7 +200,7 @@ class _Builder:
         pages = [(source.name, number) for source, number in chosen]
         evidence = sorted({pages.index((document.name, page)) for page in question.evidence_pages})
         return Example(
-            id=self._id(question, length),
+            id=self.id(question, length),
             dataset=self.dataset,
             context_length=length,
             question=question.question,
@@ -198,8 +214,8 @@ class _Builder:
             evidence_depths=tuple(depths[pages[position][1] - 1] for position in evidence),
         )
 
-    def _id(self, question: SourceQuestion, length: int) -> str:
+    def id(self, question: SourceQuestion, length: int) -> str:
         return f"{self.dataset}/{length_name(length)}/{question.id}"
 
     def skip(self, question: SourceQuestion, length: int, reason: str, detail: str) -> Skipped:
-        return Skipped(self._id(question, length), reason, detail)
+        return Skipped(self.id(question, length), reason, detail)

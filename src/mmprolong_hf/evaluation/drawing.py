@@ -14,6 +14,20 @@ MIN_CAPITAL_HEIGHT = 10  # pixels of a capital letter in the image that the mode
 DARK = 192  # a grey level below this is something printed
 
 
+class NoPlace(ValueError):
+    """
+    A needle cannot be hidden.
+
+    Args:
+        reason (`str`): A few words, to be counted.
+        detail (`str`): What was found, and what would help.
+    """
+
+    def __init__(self, reason: str, detail: str):
+        super().__init__(detail)
+        self.reason = reason
+
+
 class Canvas:
     """
     A page that needles are drawn into.
@@ -41,6 +55,7 @@ class Canvas:
         self.image = page.convert("RGB").copy()
         self.boxes: list[tuple[int, int, int, int]] = []  # (x0, y0, x1, y1) of every needle, in pixels
         dark = np.asarray(self.image.convert("L")) < DARK
+        self._under: list[Image.Image] = []  # what was in each box before
         self._num_dark = np.zeros((self.image.height + 1, self.image.width + 1), np.int32)  # above and left of a pixel
         dark.cumsum(0, dtype=np.int32).cumsum(1, out=self._num_dark[1:, 1:])
 
@@ -73,9 +88,14 @@ class Canvas:
 
     def draw(self, stamp: Stamp, place: tuple[int, int]) -> tuple[int, int, int, int]:
         """Put a stamp at a place, and its box (x0, y0, x1, y1) in pixels."""
-        self.image.paste(stamp.image, place)
         self.boxes.append((*place, place[0] + stamp.image.width, place[1] + stamp.image.height))
+        self._under.append(self.image.crop(self.boxes[-1]))
+        self.image.paste(stamp.image, place)
         return self.boxes[-1]
+
+    def erase(self) -> None:
+        """Take the last stamp away."""
+        self.image.paste(self._under.pop(), self.boxes.pop()[:2])
 
     def page_image(self) -> PageImage:
         """What the page is now, exactly: PNG, written with little compression, which is several times as fast."""
@@ -94,13 +114,14 @@ def read_height(stamp: Stamp, page_size: tuple[int, int], limits: ImageLimits) -
         limits (`ImageLimits`): Of the processor that will resize the page.
 
     Raises:
-        ValueError: when it is below 10 pixels, which the model could not read.
+        NoPlace: when it is below 10 pixels, which the model could not read.
     """
     rows, _ = page_grid(*page_size, limits)
     height = stamp.capital_height * rows * limits.factor / page_size[1]
     if height < MIN_CAPITAL_HEIGHT:
-        raise ValueError(
+        raise NoPlace(
+            "too small to be read",
             f"capitals would be {height:.1f} pixels high after the processor's resizing, expected at least "
-            f"{MIN_CAPITAL_HEIGHT}: raise the needle's size or the processor's max_pixels"
+            f"{MIN_CAPITAL_HEIGHT}: raise the needle's size or the processor's max_pixels",
         )
     return height

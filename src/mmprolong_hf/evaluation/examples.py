@@ -1,8 +1,11 @@
 """A question of a benchmark with the pages it is asked about, and the rows that did not become one."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from transformers import PreTrainedTokenizerBase
 
 from mmprolong_hf.evaluation.requests import PageImage
 
@@ -139,6 +142,43 @@ def join_sets(sets: Iterable[ExampleSet]) -> ExampleSet:
         raise ValueError(f"{count} examples have the id {id!r}, expected one: give every file and length only once")
     skipped = tuple(skipped for part in sets for skipped in part.skipped)
     return ExampleSet(examples, skipped, tuple(note for part in sets for note in part.notes))
+
+
+def control_tokens(tokenizer: PreTrainedTokenizerBase) -> re.Pattern:
+    """
+    Finds what a tokenizer reads as one of its own marks, e.g. "<|im_end|>": a text with one in it would end a turn or stand for an
+    image.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The model's. Marks that are white space, as some models have, are none.
+    """
+    marks = sorted(filter(str.strip, tokenizer.get_added_vocab()), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, marks)) or "(?!)")
+
+
+def without_control_tokens(part: ExampleSet, tokenizer: PreTrainedTokenizerBase) -> ExampleSet:
+    """
+    The set without the examples whose question, document or labels hold one of [`control_tokens`]; those are in `skipped`.
+
+    Args:
+        part (`ExampleSet`): Of any benchmark.
+        tokenizer (`PreTrainedTokenizerBase`): The model's.
+    """
+    marks, examples, skipped = control_tokens(tokenizer), [], list(part.skipped)
+    for example in part.examples:
+        words = dict.fromkeys([example.question, example.doc_name, *example.labels])
+        if found := next(filter(None, map(marks.search, words)), None):
+            skipped.append(control_token_skip(example.id, found))
+        else:
+            examples.append(example)
+    return replace(part, examples=tuple(examples), skipped=tuple(skipped))
+
+
+def control_token_skip(id: str, found: re.Match) -> Skipped:
+    """What is left out because of a match of [`control_tokens`]."""
+    return Skipped(
+        id, "control_token", f"{found.string[:80]!r} holds {found[0]}, which the model reads as a mark: take it out"
+    )
 
 
 def length_name(tokens: int) -> str:

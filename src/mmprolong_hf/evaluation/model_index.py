@@ -6,7 +6,7 @@ import yaml
 from huggingface_hub import EvalResult
 from huggingface_hub.repocard_data import eval_results_to_model_index
 
-from mmprolong_hf.evaluation.report_text import length_name
+from mmprolong_hf.evaluation.report_text import length_name, span
 
 TASK = "visual-question-answering"
 # Where a dataset is on the Hub; any other goes by its own name.
@@ -34,7 +34,7 @@ def eval_results(report: Mapping) -> list[EvalResult]:
                     dataset_config=f"{name} {at}",
                     metric_type=part["method"]["metric"],
                     metric_value=round(row["score"], 2),
-                    metric_name=f"{part['name']}; 95 % {row['low']:.1f} to {row['high']:.1f}, n = {row['num']}",
+                    metric_name=f"{part['name']}; 95 % {span(row)}, n = {row['num']}",
                     metric_args=part["method"],
                 )
             )

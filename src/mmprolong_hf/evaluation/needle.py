@@ -13,7 +13,7 @@ from mmprolong_hf.encoding import load_processor
 from mmprolong_hf.evaluation.generate import load_model
 from mmprolong_hf.evaluation.haystack import Haystack
 from mmprolong_hf.evaluation.metrics.needle import score
-from mmprolong_hf.evaluation.needle_contexts import hide_needles
+from mmprolong_hf.evaluation.needle_contexts import check_distinct, hide_needles
 from mmprolong_hf.evaluation.needle_kinds import Needle, load_needle
 from mmprolong_hf.evaluation.needle_report import summarize_needles, write_report
 from mmprolong_hf.evaluation.requests import Context, Engine
@@ -63,6 +63,8 @@ def run_needle(
     report["summary"]["per_length"]  # e.g. {8192: 1.0, 131072: 0.78}
     ```
     """
+    needle = needle or load_needle()
+    _check(documents, lengths, depths, trials, needle, isolated)  # before minutes are spent on the weights
     processor = load_processor(model_path)
     engine = TransformersEngine(load_model(model_path), processor)
     report = {
@@ -111,15 +113,15 @@ def measure_needle(
     Returns:
         `dict` with the arguments, `engine`, `threshold`, `summary` ([`~mmprolong_hf.evaluation.needle_report.summarize_needles`])
         and `records`: those of [`~mmprolong_hf.evaluation.needle_contexts.hide_needles`] with `output`, `error`,
-        `prompt_tokens`, `largest_position` and `score`. A haystack that the pages cannot fill has no record, and a cell without
-        one is `None` in the summary's grid.
+        `prompt_tokens`, `largest_position` and `score`. A needle that could not be hidden has no record: it is in
+        `missing` with its reason, and a cell without any record is `None` in the summary's grid.
 
     Raises:
-        ValueError: for no documents, lengths that do not increase, depths outside 0 to 1, no trial, or as
-            [`~mmprolong_hf.evaluation.needle_contexts.hide_needles`].
+        ValueError: for no documents, lengths that do not increase, depths outside 0 to 1, no trial, or needles that
+            could not be told apart.
     """
-    _check(documents, lengths, depths, trials)
     needle = needle or load_needle()
+    _check(documents, lengths, depths, trials, needle, isolated)
     arguments = {
         "lengths": list(lengths),
         "depths": list(depths),
@@ -127,8 +129,8 @@ def measure_needle(
         "seed": seed,
         "isolated": isolated,
     }
-    haystacks = _haystacks(processor, documents, needle, **arguments)
-    records = []
+    records, missing = [], []
+    haystacks = _haystacks(processor, documents, needle, missing, **arguments)
     with tqdm(total=len(lengths) * len(depths) * trials, desc="needles", unit="needle") as progress:
         for context, asked in haystacks:
             records += _ask(engine, context, asked)
@@ -141,6 +143,7 @@ def measure_needle(
         "engine": engine.name,
         "summary": summarize_needles(records, lengths, depths, trials, THRESHOLD),
         "records": records,
+        "missing": missing,
         "skipped": [],
     }
 
@@ -149,6 +152,7 @@ def _haystacks(
     processor: ProcessorMixin,
     documents: Sequence[dict],
     needle: Needle,
+    missing: list[dict],
     *,
     lengths: Sequence[int],
     depths: Sequence[float],
@@ -161,8 +165,9 @@ def _haystacks(
         haystack = Haystack(documents, sizes, random.Random(f"{seed} {trial}"))
         for length in lengths:
             yield from hide_needles(
-                processor, haystack, needle, length=length, depths=depths, trial=trial, seed=seed, isolated=isolated
-            )
+                processor, haystack, needle,
+                length=length, depths=depths, trial=trial, seed=seed, isolated=isolated, missing=missing,
+            )  # fmt: skip
 
 
 def _ask(engine: Engine, context: Context, asked: Sequence[dict]) -> list[dict]:
@@ -177,7 +182,14 @@ def _ask(engine: Engine, context: Context, asked: Sequence[dict]) -> list[dict]:
     return records
 
 
-def _check(documents: Sequence[dict], lengths: Sequence[int], depths: Sequence[float], trials: int) -> None:
+def _check(
+    documents: Sequence[dict],
+    lengths: Sequence[int],
+    depths: Sequence[float],
+    trials: int,
+    needle: Needle,
+    isolated: bool,
+) -> None:
     if not len(documents):
         raise ValueError("documents is empty, expected at least one row with page_sizes and images")
     if not lengths or list(lengths) != sorted(set(lengths)) or lengths[0] < 1:
@@ -186,3 +198,5 @@ def _check(documents: Sequence[dict], lengths: Sequence[int], depths: Sequence[f
         raise ValueError(f"depths is {list(depths)}, expected increasing numbers from 0 to 1")
     if trials < 1:
         raise ValueError(f"trials is {trials}, expected at least 1")
+    if not isolated:
+        check_distinct(needle, len(depths))

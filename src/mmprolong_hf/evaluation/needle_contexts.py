@@ -7,7 +7,7 @@ from itertools import pairwise
 from transformers import ProcessorMixin
 
 from mmprolong_hf.encoding import image_limits
-from mmprolong_hf.evaluation.drawing import Canvas, read_height
+from mmprolong_hf.evaluation.drawing import Canvas, NoPlace, read_height
 from mmprolong_hf.evaluation.generate import document_context
 from mmprolong_hf.evaluation.haystack import (
     Haystack,
@@ -38,6 +38,7 @@ def hide_needles(
     trial: int,
     seed: int,
     isolated: bool = False,
+    missing: list[dict] | None = None,
 ) -> Iterator[tuple[Context, list[dict]]]:
     """
     One haystack of a length with a needle at each depth: the pages once, and a question about each needle.
@@ -52,18 +53,21 @@ def hide_needles(
         depths (`Sequence[float]`): 0 is the first page, 1 the last.
         trial, seed (`int`): Decide keys, values and places.
         isolated (`bool`): A context for each needle, in which nothing else is hidden.
+        missing (`list[dict]`, *optional*): Gets `length`, `depth`, `trial`, `reason` and `detail` of each needle that no page within
+            reach of its depth has room for, or is large enough for, and of all if the pages cannot fill the context.
 
     Returns:
         `Iterator`: Contexts, each with a record for each of its questions: `id`, `length`, `depth`, `trial`,
         `num_tokens` and `mrope_span` (with question and answer), `num_pages`, `question`, `answer` and `hidden` (for each
         needle its text, 1-based `page`, the depth at which that starts, its source, the box as fractions of the page, the
-        share of it that covers print, and the height of its capitals in pixels). None if the pages cannot fill the context.
+        share of it that covers print, and the height of its capitals in pixels). None of what is missing.
 
     Raises:
-        ValueError: when needles could not be told apart, have no room beside each other, or are too small to be read.
+        ValueError: when needles could not be told apart.
     """
     if not isolated:
-        _check_distinct(needle, len(depths))
+        check_distinct(needle, len(depths))
+    missing = [] if missing is None else missing
     questions = deal_questions(needle, depths, random.Random(f"{seed} {trial} {length}"))
     # Room is left for the longest question with the highest page number: which page it will name is not known yet.
     texts = [needle.question.format(key=question.key, page=len(haystack.sizes)) for question in questions]
@@ -71,18 +75,28 @@ def hide_needles(
     longest = max(zip(texts, answers), key=lambda pair: branch_length(processor, [1], *pair))
     num_pages = fill_context(processor, haystack.sizes, *longest, length)
     if num_pages is None:
+        why = {
+            "reason": "the pages cannot fill the context",
+            "detail": f"there are {len(haystack.sizes)}: give more documents",
+        }
+        missing += [{"length": length, "depth": depth, "trial": trial, **why} for depth in depths]
         return
     for group in [[question] for question in questions] if isolated else [questions]:
         filled = _FilledHaystack(haystack, num_pages, image_limits(processor), _reach(depths), needle)
         records = []
         for question in group:
             place = {"length": length, "depth": question.depth, "trial": trial}
-            hidden = filled.hide(question, random.Random(f"{seed} {trial} {length} {question.depth}"))
+            try:
+                hidden = filled.hide(question, random.Random(f"{seed} {trial} {length} {question.depth}"))
+            except NoPlace as error:
+                missing.append({**place, "reason": error.reason, "detail": str(error)})
+                continue
             name = f"{needle.kind} {length} {trial} {depths.index(question.depth)}"
             sizes = haystack.sizes[:num_pages]
             records.append({"id": name, **place, **_record(processor, sizes, needle, question, hidden)})
         asks = [Ask(record["id"], record["question"], max_new_tokens=MAX_NEW_TOKENS) for record in records]
-        yield document_context(filled.pages(), asks), records
+        if asks:
+            yield document_context(filled.pages(), asks), records
 
 
 def _record(
@@ -115,16 +129,19 @@ class _FilledHaystack:
 
     def hide(self, question: NeedleQuestion, rng: random.Random) -> list[dict]:
         """Draw what a question asks about: the first at its depth, others at equal distances from there, around the end."""
-        num = len(question.hidden)
-        return [
-            self._hide(pairs, (question.depth + i / num) % 1 if i else question.depth, rng)
-            for i, pairs in enumerate(question.hidden)
-        ]
+        num, hidden = len(question.hidden), []
+        try:
+            for i, pairs in enumerate(question.hidden):
+                hidden.append(self._hide(pairs, (question.depth + i / num) % 1 if i else question.depth, rng))
+        except NoPlace:
+            for place in reversed(hidden):  # what nobody asks about must not stand there
+                self._canvas(place["page"] - 1).erase()
+            raise
+        return hidden
 
     def _hide(self, pairs: tuple[tuple[str, str], ...], depth: float, rng: random.Random) -> dict:
-        page, stamp, place, covered = self._find_place(pairs, depth, rng)
+        page, stamp, capital_height, place, covered = self._find_place(pairs, depth, rng)
         width, height = self.haystack.sizes[page]
-        capital_height = read_height(stamp, (width, height), self.limits)
         x0, y0, x1, y1 = self._canvas(page).draw(stamp, place)
         return {
             "text": _text(self.needle, pairs, page),
@@ -138,19 +155,28 @@ class _FilledHaystack:
 
     def _find_place(
         self, pairs: tuple[tuple[str, str], ...], depth: float, rng: random.Random
-    ) -> tuple[int, Stamp, tuple[int, int], float]:
-        """The nearest page to a depth with an empty place; if none is within reach, the emptiest of their places."""
-        found = []
+    ) -> tuple[int, Stamp, float, tuple[int, int], float]:
+        """
+        The nearest page to a depth with an empty place, and the height of the needle's capitals there; if none is within reach, the
+        emptiest of their places.
+        """
+        found, problem = [], None
         for page in pages_near_depth(self.page_depths, depth, self.reach):
             stamp = _stamp(self.needle, pairs, page, self.haystack.sizes[page])
+            try:
+                capital_height = read_height(stamp, self.haystack.sizes[page], self.limits)
+            except NoPlace as error:
+                problem = problem or error
+                continue
             if (place := self._canvas(page).find_place(stamp, rng)) is not None:
-                found.append((page, stamp, *place))
+                found.append((page, stamp, capital_height, *place))
                 if found[-1][-1] <= MAX_COVERED:
                     return found[-1]
         if not found:
-            raise ValueError(
+            raise problem or NoPlace(
+                "no room",
                 f"there is no room for a needle at depth {depth:g} beside the others of {self.num_pages} pages: make needles "
-                "smaller, depths fewer or lengths longer, or hide each needle alone (isolated)"
+                "smaller, depths fewer or lengths longer, or hide each needle alone (isolated)",
             )
         return min(found, key=lambda place: place[-1])
 
@@ -165,7 +191,17 @@ class _FilledHaystack:
         return [drawn[p].page_image() if p in drawn else self.haystack.page(p) for p in range(self.num_pages)]
 
 
-def _check_distinct(needle: Needle, num_depths: int) -> None:
+def check_distinct(needle: Needle, num_depths: int) -> None:
+    """
+    Whether the needles of one haystack can be told apart.
+
+    Args:
+        needle (`Needle`): What is hidden.
+        num_depths (`int`): How many times in one haystack.
+
+    Raises:
+        ValueError: when they cannot.
+    """
     if "{key}" not in needle.question:
         raise ValueError(
             f"question is {needle.question!r}, expected a {{key}} in it that tells the needles of one haystack apart, or each "

@@ -2,9 +2,13 @@
 
 import csv
 import json
+import os
+from collections import Counter
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
+from mmprolong_hf.evaluation.answers import write_whole
 from mmprolong_hf.evaluation.heatmap import draw_heatmap
 from mmprolong_hf.evaluation.metrics.grid import summarize_grid
 from mmprolong_hf.evaluation.metrics.statistics import wilson_interval
@@ -40,7 +44,7 @@ def summarize_needles(
 
     Returns:
         `dict`: Also `per_length_interval` and `per_length_failed` (answers that the engine could not give, which count as
-        wrong), and `num_missing`, the needles that were not hidden because the pages cannot fill the length.
+        wrong), and `num_missing`, the needles that were not hidden.
 
     Example:
 
@@ -67,7 +71,7 @@ def summarize_needles(
 
 def write_report(report: dict, folder: str | Path, *, title: str) -> None:
     """
-    Write `needle.json`, `needle.csv`, `per_length.md` and `heatmap.png`.
+    Write `needle.json`, `needle.csv`, `per_length.md` and `heatmap.png`, each as a whole: a stop leaves the old one or the new one.
 
     Args:
         report (`dict`): From [`~mmprolong_hf.evaluation.needle.measure_needle`].
@@ -76,14 +80,16 @@ def write_report(report: dict, folder: str | Path, *, title: str) -> None:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    content = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
-    (folder / "needle.json").write_text(content, encoding="utf-8")
-    with (folder / "needle.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(map(_row, report["records"]))
-    (folder / "per_length.md").write_text(per_length_table(report), encoding="utf-8")
-    draw_heatmap(report["summary"], report["depths"], folder / "heatmap.png", title=title)
+    write_whole(folder / "needle.json", json.dumps(report, indent=1) + "\n")
+    table = StringIO(newline="")
+    writer = csv.DictWriter(table, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(map(_row, report["records"]))
+    write_whole(folder / "needle.csv", _writable(table.getvalue()))
+    write_whole(folder / "per_length.md", _writable(per_length_table(report)))
+    partial = folder / f"heatmap.{os.getpid()}.partial.png"
+    draw_heatmap(report["summary"], report["depths"], partial, title=_writable(title))
+    partial.replace(folder / "heatmap.png")
 
 
 def per_length_table(report: dict) -> str:
@@ -116,12 +122,17 @@ def per_length_table(report: dict) -> str:
         f"- Mean over lengths: {_number(summary['mean'])}; weighted towards long ones {_number(summary['wavg_inc'])}, "
         f"towards short ones {_number(summary['wavg_dec'])}",
     ]
-    if summary["num_missing"]:
-        lines.append(f"- Not measured, since the pages cannot fill the context: {summary['num_missing']} needles")
+    for reason, num in Counter(needle["reason"] for needle in report["missing"]).items():
+        lines.append(f"- Not measured, {reason}: {num} needles")
     if report["skipped"]:
         names = ", ".join(f"{pdf['source']} ({pdf['reason']})" for pdf in report["skipped"])
         lines.append(f"- PDFs left out: {len(report['skipped'])}: {names}")
     return "\n".join(lines) + "\n"
+
+
+def _writable(text: str) -> str:
+    """The name of a file need not be UTF-8: what of it cannot be written so is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _row(record: dict) -> dict:

@@ -69,7 +69,7 @@ class MMLongBenchOptions:
         prompt_version (`str`): `"v1.0"` or `"v1.1"`.
 
     Raises:
-        ValueError: when there is no file to read, or a dataset is unknown.
+        ValueError: when there is no file to read, a dataset is unknown, or a number is none that can be asked for.
     """
 
     image_folder: str
@@ -87,6 +87,10 @@ class MMLongBenchOptions:
             raise ValueError("neither folder nor tsv is given, expected MMLongBench's files or VLMEvalKit's")
         if unknown := set(self.datasets) - set(DATASETS):
             raise ValueError(f"datasets has {sorted(unknown)}, expected some of {', '.join(DATASETS)}")
+        if wrong := [length for length in self.lengths if length < 1024 or length % 1024]:
+            raise ValueError(f"lengths has {wrong}, expected multiples of 1024 tokens, as in the names of the files")
+        if self.max_questions is not None and self.max_questions < 1:
+            raise ValueError(f"max_questions is {self.max_questions}, expected at least 1, or null for all")
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ class EvaluationOptions:
         transformers, vllm, server: Of the engines.
 
     Raises:
-        ValueError: for an unknown engine, one without its section, or a plan that asks nothing.
+        ValueError: for an unknown engine, one without its section, no room for an answer, or a plan that asks nothing.
 
     Example:
 
@@ -208,6 +212,8 @@ class EvaluationOptions:
             raise ValueError(
                 "rope is given with a server, which has loaded its model: start the server with it instead"
             )
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {self.max_new_tokens}, expected at least 1")
         if self.mmlongbench is None and not self.documents:
             raise ValueError("the plan has neither mmlongbench nor documents, expected questions to ask")
         names = [documents.name for documents in self.documents]

@@ -10,7 +10,14 @@ from datasets.exceptions import DatasetNotFoundError
 from mmprolong_hf.encoding import load_processor
 from mmprolong_hf.evaluation.benchmark_rows import read_jsonl, read_tsv
 from mmprolong_hf.evaluation.document_questions import question_examples
-from mmprolong_hf.evaluation.examples import Example, ExampleSet, Skipped, join_sets, length_name
+from mmprolong_hf.evaluation.examples import (
+    Example,
+    ExampleSet,
+    Skipped,
+    join_sets,
+    length_name,
+    without_control_tokens,
+)
 from mmprolong_hf.evaluation.options import DocumentsOptions, EvaluationOptions, MMLongBenchOptions
 from mmprolong_hf.evaluation.prompting import asked_question, label_collisions, load_prompt, make_contexts
 from mmprolong_hf.evaluation.requests import Context
@@ -49,6 +56,7 @@ def plan_questions(options: EvaluationOptions) -> PlanQuestions:
     if options.mmlongbench is not None:
         try:
             part = join_sets(_mmlongbench_sets(options.mmlongbench))
+            part = without_control_tokens(part, load_processor(options.model).tokenizer)
         except FileNotFoundError as error:
             raise ValueError(f"mmlongbench: {error}") from error
         cells = {

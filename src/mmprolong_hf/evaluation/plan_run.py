@@ -8,7 +8,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from mmprolong_hf.evaluation.answers import current_answers, read_lines, write_json, write_lines
+from mmprolong_hf.evaluation.answers import AnswerFile, current_answers, read_lines, write_json, write_lines
 from mmprolong_hf.evaluation.judge import Case, Judge, load_judge_prompts
 from mmprolong_hf.evaluation.options import EvaluationOptions, JudgeOptions
 from mmprolong_hf.evaluation.plan_engine import make_engine
@@ -19,6 +19,7 @@ from mmprolong_hf.evaluation.requests import Engine
 from mmprolong_hf.evaluation.run import ANSWERS, RunSummary, question_keys, run_contexts
 from mmprolong_hf.evaluation.scoring_run import (
     ScoreRecord,
+    gold_hash,
     judged_gold,
     parsed_answer,
     read_score,
@@ -28,6 +29,7 @@ from mmprolong_hf.evaluation.scoring_run import (
 from mmprolong_hf.evaluation.vlmevalkit import read_results
 from mmprolong_hf.synthesis.endpoint import Budget, BudgetSpent, EndpointRefused, ReplyCache
 
+RUN_FIELDS = {"model", "processor", "engine", "versions", "options", "keys", "columns", "skipped", "notes"}
 RUN, VERDICTS, SCORES, REPLIES = "run.json", "verdicts.jsonl", "scores.jsonl", "replies.sqlite"
 
 
@@ -64,34 +66,51 @@ def write_run(
     Write `run.json`: what the run is of, so that it can be scored and reported without the model.
 
     Raises:
-        ValueError: when the folder holds a run of another engine.
+        ValueError: when the folder holds a run of another engine, or another run writes to it.
     """
     path = folder / RUN
-    if path.exists() and (before := json.loads(path.read_text(encoding="utf-8"))["engine"]) != engine.name:
-        raise ValueError(
-            f"{folder} holds a run of {before!r}, but the plan's engine is {engine.name!r}: name another output"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    run = {"model": options.model, "engine": engine.name, "options": asdict(options), "keys": dict(keys)}
-    run |= {"skipped": questions.skipped, "notes": questions.notes}
-    write_json(
-        path, run | {"versions": {"python": platform.python_version(), "mmprolong_hf": version("mmprolong_hf")}}
-    )
+    # A server has a model of its own; the plan's is only the one whose processor counts tokens.
+    model, processor = options.model, None
+    if options.server is not None:
+        model, processor = options.server.endpoint.model, options.model
+    run = {"model": model, "processor": processor, "engine": engine.name}
+    run |= {"options": asdict(options), "keys": dict(keys)}
+    run |= {"columns": questions.columns, "skipped": questions.skipped, "notes": questions.notes}
+    run |= {"versions": {"python": platform.python_version(), "mmprolong_hf": version("mmprolong_hf")}}
+    with AnswerFile(folder / ANSWERS):  # a run that another one is answering stays as it is
+        if path.exists() and (before := _read_run_file(path)["engine"]) != engine.name:
+            raise ValueError(
+                f"{folder} holds a run of {before!r}, but the plan's engine is {engine.name!r}: name another output"
+            )
+        write_json(path, run)
 
 
 def read_run(folder: str | Path) -> tuple[dict, dict[str, dict]]:
     """
-    What a run is of, and its answers by their questions' ids, in the order of these.
+    What a run is of, and its answers by their questions' ids, in the order of these. What a record says beside the
+    answer is the plan's: after a right answer was corrected, the answers that were kept are scored by it.
 
     Raises:
-        ValueError: when the folder holds no run.
+        ValueError: when the folder holds no run, or a file of it is not as it was written.
     """
     path = Path(folder, RUN)
     if not path.is_file():
         raise ValueError(f"{path} is not there, expected the folder of a run: `mmprolong evaluate PLAN` writes it")
-    run = json.loads(path.read_text(encoding="utf-8"))
+    run = _read_run_file(path)
     answers = current_answers(read_lines(Path(folder, ANSWERS)), run["keys"])
-    return run, dict(sorted(answers.items()))
+    return run, {id: {**answers[id], **run["columns"].get(id, {})} for id in sorted(answers)}
+
+
+def _read_run_file(path: Path) -> dict:
+    remedy = "remove it, and `mmprolong evaluate PLAN` writes it again and keeps the answers"
+    try:
+        run = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is empty, torn or no JSON ({error}): {remedy}") from error
+    if not isinstance(run, dict) or (missing := RUN_FIELDS - run.keys()):
+        what = f"has no {', '.join(sorted(missing))}" if isinstance(run, dict) else "is no object"
+        raise ValueError(f"{path} {what}, expected what a run of this version writes: {remedy}")
+    return run
 
 
 def judge_answers(folder: str | Path, options: JudgeOptions) -> None:
@@ -114,8 +133,8 @@ def judge_answers(folder: str | Path, options: JudgeOptions) -> None:
     with closing(ReplyCache(path)) as replies, closing(Budget(options.max_usd, path)) as budget:
         judge = Judge(options.endpoint, replies, prompts, temperature=options.temperature, budget=budget)
         verdicts = {verdict.id: asdict(verdict) for verdict in judge.verdicts(cases)}
-    rows = (verdicts[case.id] | {"name": judge.name, "prediction": case.prediction} for case in cases)
-    write_lines(Path(folder, VERDICTS), rows)
+    of = {case.id: {"prediction": case.prediction, "gold": gold_hash(answers[case.id])} for case in cases}
+    write_lines(Path(folder, VERDICTS), (verdicts[id] | {"name": judge.name} | about for id, about in of.items()))
 
 
 def score_run(folder: str | Path) -> list[ScoreRecord]:
@@ -127,7 +146,7 @@ def score_run(folder: str | Path) -> list[ScoreRecord]:
     """
     _, answers = read_run(folder)
     scores = score_by_rule(answers.values())
-    if verdicts := read_lines(Path(folder, VERDICTS)):
+    if verdicts := read_lines(Path(folder, VERDICTS), ("id", "name")):
         scores += score_by_judge(
             answers.values(), {verdict["id"]: verdict for verdict in verdicts}, verdicts[0]["name"]
         )
@@ -167,4 +186,9 @@ def _scores_of(folder: str | Path) -> list[ScoreRecord]:
     path = Path(folder, SCORES)
     if not path.is_file():
         raise ValueError(f"{path} is not there, expected the folder of a run with its report")
-    return [read_score(row) for row in read_lines(path)]
+    try:
+        return [read_score(row) for row in read_lines(path)]
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} has other fields than this version writes ({error}): make the report of that run again"
+        ) from error

@@ -12,7 +12,7 @@ from mmprolong_hf.evaluation.known_results import Method, differences, load_know
 from mmprolong_hf.evaluation.model_index import model_index_yaml
 from mmprolong_hf.evaluation.report_tables import agreement_rows, average_rows, by_cell, by_method, cell_row, reasons
 from mmprolong_hf.evaluation.report_text import report_text
-from mmprolong_hf.evaluation.scoring_run import JUDGE_METRIC, ScoreRecord
+from mmprolong_hf.evaluation.scoring_run import JUDGE_METRIC, NOT_JUDGED, ScoreRecord
 from mmprolong_hf.evaluation.vlmevalkit import SuiteScore, short_context_average
 
 REPORT, TEXT, FIGURE, MODEL_INDEX = "report.json", "report.md", "accuracy.png", "model_index.yaml"
@@ -29,8 +29,9 @@ def build_report(
     All numbers of a report. The same answers give the same report, whenever and in whatever order they came.
 
     Args:
-        run (`Mapping`): What the run was of: `model`, `engine`, `versions`, `keys` (a question's id -> its key) and
-            `skipped` (what could not be asked, with `dataset`, `context_length` and `reason`) and `notes`.
+        run (`Mapping`): What the run was of: `model`, `processor` (of a server's model), `engine`, `versions`,
+            `options` (the plan), `keys` (a question's id -> its key), `skipped` (what could not be asked, with
+            `dataset`, `context_length` and `reason`) and `notes`.
         answers (`Mapping[str, Mapping]`): A question's id -> its record of `answers.jsonl`.
         scores (`Sequence[ScoreRecord]`): Of all methods.
         comparison (`Sequence[Mapping]`, *optional*): From [`~mmprolong_hf.evaluation.report_comparison.compare_runs`].
@@ -48,12 +49,14 @@ def build_report(
     ordered = [answers[id] for id in sorted(answers)]
     return {
         "model": run["model"],
+        "processor": run["processor"],
         "engine": run["engine"],
         "versions": run["versions"],
         "num_questions": len(run["keys"]),
         "num_answered": len(answers),
         "num_failed": sum(answer["error"] is not None for answer in ordered),
         "num_skipped": len(run["skipped"]),
+        "num_unjudged": 0 if run["options"]["judge"] is None else _num_unjudged(ordered, judged),
         "skips": _skip_rows(run["skipped"]),
         "notes": run["notes"],
         "methods": [_method_part(method, records, skipped) for method, records in methods.items()],
@@ -68,17 +71,32 @@ def build_report(
 
 def write_report(report: Mapping, folder: str | Path) -> None:
     """
-    Write `report.json`, `report.md`, `accuracy.png` and `model_index.yaml`.
+    Write `report.json`, `report.md`, `accuracy.png` and `model_index.yaml`. The last is for publishing: while answers
+    or verdicts are missing it is not written, and one from before is removed.
 
     Args:
         report (`Mapping`): From [`build_report`].
         folder (`str` or `Path`): Where.
     """
     folder = Path(folder)
+    draw_accuracy(report, folder / FIGURE)
+    report = _published(report)
     write_json(folder / REPORT, report)
     write_whole(folder / TEXT, report_text(report, FIGURE))
-    write_whole(folder / MODEL_INDEX, model_index_yaml(report))
-    draw_accuracy(report, folder / FIGURE)
+    if report["num_answered"] < report["num_questions"] or report["num_unjudged"]:
+        (folder / MODEL_INDEX).unlink(missing_ok=True)
+    else:
+        write_whole(folder / MODEL_INDEX, model_index_yaml(report))
+
+
+def _published(report: Mapping) -> dict:
+    """The report with `None` for intervals of averages without width: equal scores do not make a mean certain."""
+    nothing = {"low": None, "high": None}
+    methods = [
+        {**part, "averages": [row | nothing if row["low"] == row["high"] else row for row in part["averages"]]}
+        for part in report["methods"]
+    ]
+    return {**report, "methods": methods}
 
 
 def _method_part(method: Method, records: Sequence[ScoreRecord], skipped: Mapping) -> dict:
@@ -95,6 +113,12 @@ def _method_part(method: Method, records: Sequence[ScoreRecord], skipped: Mappin
     failures = reasons(record.error for record in records)
     part = {"method": asdict(method), "name": str(method), "cells": rows, "averages": averages}
     return part | {"failures": failures, "known": known}
+
+
+def _num_unjudged(answers: Sequence[Mapping], judged: Sequence[ScoreRecord]) -> int:
+    """Answers that the judge has yet to see. One that it failed on is none: that is counted as a failure."""
+    seen = {record.id for record in judged if record.error != NOT_JUDGED}
+    return sum(answer["error"] is None and answer["id"] not in seen for answer in answers)
 
 
 def _skip_rows(skipped: Sequence[Mapping]) -> list[dict]:

@@ -1,6 +1,6 @@
 """The report as Markdown: `report.md.jinja` filled in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 
 from jinja2 import Environment, StrictUndefined
@@ -41,6 +41,8 @@ def report_text(report: Mapping, figure: str) -> str:
     environment.filters |= {
         "points": _points,
         "signed": _signed,
+        "span": span,
+        "signed_span": lambda row: span(row, _signed),
         "length": length_name,
         "number": _number,
         "cell": _cell,
@@ -50,6 +52,25 @@ def report_text(report: Mapping, figure: str) -> str:
     known = [[known_table(table["rows"]) for table in part["known"]] for part in report["methods"]]
     values = {"figure": figure, "strategies": list(STRATEGIES), "known_tables": known}
     return environment.from_string(template).render(report, **values, **limits)
+
+
+def span(row: Mapping, number: Callable[[float], str] = lambda value: f"{value:.1f}") -> str:
+    """
+    An interval as it is printed.
+
+    Args:
+        row (`Mapping`): With `low` and `high`, both `None` where the interval is not known.
+        number (`Callable`): Writes a bound.
+
+    Example:
+
+    ```python
+    >>> span({"low": 1.0, "high": 2.55}), span({"low": None, "high": None})
+    ('1.0 to 2.5', '-')
+
+    ```
+    """
+    return "-" if row["low"] is None else f"{number(row['low'])} to {number(row['high'])}"
 
 
 def known_table(rows: Sequence[Mapping]) -> dict:

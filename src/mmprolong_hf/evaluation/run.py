@@ -40,6 +40,8 @@ class RunSummary:
             shared = self.prompt_tokens / self.prefilled_tokens
             text += f"; {self.prefilled_tokens:,} of {self.prompt_tokens:,} prompt tokens computed"
             text += f" ({shared:.1f} times fewer)"
+        if self.num_failed:
+            text += "; `--set retry_failed=true` asks the failed ones again"
         return f"{text}; {self.seconds:.0f} s"
 
 
@@ -68,29 +70,28 @@ def run_contexts(
         retry_failed (`bool`): Ask again what failed before.
 
     Raises:
-        ValueError: when two questions have one id, when the folder holds answers of another engine, or when the engine
-            answers what was not asked.
+        ValueError: when two questions have one id, when the folder holds answers of another engine or another run
+            writes to it, or when the engine answers what was not asked.
     """
-    keys, path = question_keys(contexts) if keys is None else keys, Path(folder, ANSWERS)
-    answered = current_answers(read_lines(path), keys)
-    _check_engine(engine, answered, path)
-    kept = {id: record for id, record in answered.items() if not (retry_failed and record["error"])}
-    failed = sum(record["error"] is not None for record in kept.values())
-    summary = RunSummary(len(keys), len(kept), failed)
-    start = time.monotonic()
-    with AnswerFile(path) as file, tqdm(total=len(keys), initial=len(kept), desc="questions", unit="question") as bar:
-        for context in contexts:
-            if not (asks := tuple(ask for ask in context.asks if ask.id not in kept)):
-                continue
-            about = {"engine": engine.name, "num_pages": len(context.pages)}
-            about["page_hashes"] = [page.sha256 for page in context.pages]
-            for ask, answer in _answers(engine, replace(context, asks=asks)):
-                own = {"id": ask.id, "key": keys[ask.id], "answer_start": ask.answer_start}
-                file.write(own | dict((columns or {}).get(ask.id, {})) | _said(answer) | about)
-                _count(summary, answer)
-                bar.set_postfix(failed=summary.num_failed, refresh=False)
-                bar.update()
-            file.sync()
+    keys, path, start = question_keys(contexts) if keys is None else keys, Path(folder, ANSWERS), time.monotonic()
+    with AnswerFile(path) as file:  # before it is read: what another run writes now would be asked twice
+        answered = current_answers(read_lines(path), keys)
+        _check_engine(engine, answered, path)
+        kept = {id: record for id, record in answered.items() if not (retry_failed and record["error"])}
+        failed = sum(record["error"] is not None for record in kept.values())
+        summary = RunSummary(len(keys), len(kept), failed)
+        with tqdm(total=len(keys), initial=len(kept), desc="questions", unit="question") as bar:
+            for context in contexts:
+                if not (asks := tuple(ask for ask in context.asks if ask.id not in kept)):
+                    continue
+                about = {"engine": engine.name, **_pages(context)}
+                for ask, answer in _answers(engine, replace(context, asks=asks)):
+                    own = {"id": ask.id, "key": keys[ask.id], "answer_start": ask.answer_start}
+                    file.write(own | dict((columns or {}).get(ask.id, {})) | _said(answer) | about)
+                    _count(summary, answer)
+                    bar.set_postfix(failed=summary.num_failed, refresh=False)
+                    bar.update()
+                file.sync()
     summary.seconds = time.monotonic() - start
     return summary
 
@@ -128,6 +129,10 @@ def _answers(engine: Engine, context: Context) -> Iterator[tuple[Ask, Answer]]:
         yield waiting.pop(answer.id), answer
     for id, ask in waiting.items():
         yield ask, Answer(id, "", error="the engine gave no answer")
+
+
+def _pages(context: Context) -> dict:
+    return {"num_pages": len(context.pages), "page_hashes": [page.sha256 for page in context.pages]}
 
 
 def _said(answer: Answer) -> dict:

@@ -1,5 +1,6 @@
 """From the answers of a run to scores: by the rule of each dataset, and by a judge's verdicts."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -35,6 +36,7 @@ EXACT = Rule("exact_match", "v1", _exact)
 # What each dataset is scored by; a set of questions made by `mmprolong build` has its own name, and is scored exactly.
 RULES = {"mmlongdoc": DOC_QA, "longdocurl": DOC_QA, "slidevqa": DOC_QA}
 JUDGE_METRIC, JUDGE_VERSION = "doc_qa_llm", "v1.1"
+NOT_JUDGED = "the judge was not asked"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class ScoreRecord:
     Args:
         id (`str`): The question's.
         key (`str`): Of its words and pages.
+        gold (`str`): [`gold_hash`] of the right answer that it was scored against.
         dataset (`str`), context_length (`int`, *optional*): Where it belongs; lengths in tokens.
         method (`Method`): How it was scored.
         score (`float`): 0 to 1; what failed has 0.
@@ -54,6 +57,7 @@ class ScoreRecord:
 
     id: str
     key: str
+    gold: str
     dataset: str
     context_length: int | None
     method: Method
@@ -69,6 +73,25 @@ class ScoreRecord:
 def read_score(row: Mapping) -> ScoreRecord:
     """A [`ScoreRecord`] from a line of `scores.jsonl`."""
     return ScoreRecord(**{**row, "method": Method(**row["method"])})
+
+
+def gold_hash(answer: Mapping) -> str:
+    """
+    Of a right answer and its format: a score of an answer against another right answer is another quantity.
+
+    Args:
+        answer (`Mapping`): A record of `answers.jsonl`.
+
+    Example:
+
+    ```python
+    >>> gold_hash({"answer": "5", "answer_format": "Integer"})
+    'e4512c9eb4755de3'
+
+    ```
+    """
+    gold = json.dumps([answer["answer"], answer["answer_format"]])
+    return hashlib.sha256(gold.encode("ascii")).hexdigest()[:16]
 
 
 def parsed_answer(answer: Mapping) -> str:
@@ -144,8 +167,8 @@ def score_by_judge(answers: Iterable[Mapping], verdicts: Mapping[str, Mapping], 
 
     Args:
         answers (`Iterable[Mapping]`): Records of `answers.jsonl`.
-        verdicts (`Mapping[str, Mapping]`): A question's id -> `score`, `error` (`None` where none) and `prediction`,
-            which it is of.
+        verdicts (`Mapping[str, Mapping]`): A question's id -> `score`, `error` (`None` where none), and what it is of:
+            `prediction` and `gold`, the [`gold_hash`].
         judge (`str`): Names its model and prompt.
 
     Example:
@@ -153,7 +176,8 @@ def score_by_judge(answers: Iterable[Mapping], verdicts: Mapping[str, Mapping], 
     ```python
     >>> answer = {"id": "1", "key": "k", "dataset": "slidevqa", "context_length": 65536, "prompt_version": "v1.1"}
     >>> answer |= {"answer": "5", "answer_format": "Integer", "answer_start": "", "prediction": "five", "error": None}
-    >>> score_by_judge([answer], {"1": {"score": 1.0, "error": None, "prediction": "five"}}, "J")[0].score
+    >>> verdict = {"score": 1.0, "error": None, "prediction": "five", "gold": gold_hash(answer)}
+    >>> score_by_judge([answer], {"1": verdict}, "J")[0].score
     1.0
 
     ```
@@ -163,8 +187,8 @@ def score_by_judge(answers: Iterable[Mapping], verdicts: Mapping[str, Mapping], 
         parsed, verdict = parsed_answer(answer), verdicts.get(answer["id"])
         if answer["error"] is not None:
             found = Score(0.0, answer["error"])
-        elif verdict is None or verdict["prediction"] != parsed:
-            found = Score(0.0, "the judge was not asked")
+        elif verdict is None or (verdict["prediction"], verdict["gold"]) != (parsed, gold_hash(answer)):
+            found = Score(0.0, NOT_JUDGED)
         else:
             found = Score(verdict["score"], verdict["error"])
         method = Method(JUDGE_METRIC, JUDGE_VERSION, answer["prompt_version"], judge)
@@ -173,5 +197,5 @@ def score_by_judge(answers: Iterable[Mapping], verdicts: Mapping[str, Mapping], 
 
 
 def _record(answer: Mapping, method: Method, found: Score, parsed: str) -> ScoreRecord:
-    where = (answer["id"], answer["key"], answer["dataset"], answer["context_length"])
+    where = (answer["id"], answer["key"], gold_hash(answer), answer["dataset"], answer["context_length"])
     return ScoreRecord(*where, method, found.value, found.error, empty=not parsed)

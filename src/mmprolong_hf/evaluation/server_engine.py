@@ -3,15 +3,78 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from io import BytesIO
+from urllib.parse import urlsplit
+
+from PIL import Image
 
 from mmprolong_hf.evaluation.as_they_come import as_they_come
 from mmprolong_hf.evaluation.requests import Answer, Ask, Context
-from mmprolong_hf.synthesis.endpoint import Budget, Endpoint, EndpointOptions, ReplyCache, Request, RequestFailed
+from mmprolong_hf.lengths import page_tokens
+from mmprolong_hf.synthesis.endpoint import (
+    Budget,
+    Endpoint,
+    EndpointOptions,
+    EndpointRefused,
+    ReplyCache,
+    Request,
+    RequestFailed,
+)
 
 # vLLM and SGLang take a model's generation_config.json for what a request does not say; Qwen2.5-VL's has a penalty, under
 # which greedy is not greedy.
 GREEDY = {"repetition_penalty": 1.0}
 CONTINUE = {"add_generation_prompt": False, "continue_final_message": True}
+NO_REPLY = ("unreachable", "timed_out", "cut")  # reasons of a request to a server that may be gone
+MOST_WITHOUT_REPLY = 5  # questions in a row
+
+
+class ServerGone(EndpointRefused):
+    """The server has not replied to several questions in a row, each after all of its tries: the run has to stop."""
+
+
+class BadPage(Exception):
+    """A page that no server takes. The message begins with a code that can be counted and a colon, and names the page."""
+
+
+def sendable_parts(context: Context) -> tuple[str | bytes, ...]:
+    """
+    A context's texts, and its pages as they are stored. Of a page the header is read, not the image.
+
+    Args:
+        context (`Context`): What is asked.
+
+    Raises:
+        BadPage: for a file that cannot be read, and a page that is no JPEG, PNG or WebP or has a shape that no model takes.
+
+    Example:
+
+    ```python
+    >>> from mmprolong_hf.evaluation.requests import PageImage
+    >>> context = Context(("See: ", PageImage(b"GIF89a")), (Ask("a", "What is it?"),))
+    >>> sendable_parts(context)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    mmprolong_hf.evaluation.server_engine.BadPage: bad_page: page 1 of 1: an image starts with b'GIF89a'...
+
+    ```
+    """
+    parts, num_pages = [], 0
+    for part in context.parts:
+        if isinstance(part, str):
+            parts.append(part)
+            continue
+        num_pages += 1
+        try:
+            data = part.encoded()
+            Request("page", (data,), None)  # checks the format
+            with Image.open(BytesIO(data)) as image:
+                page_tokens(*image.size)
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            file = "" if isinstance(part.data, bytes) else f", {part.data}"
+            raise BadPage(f"bad_page: page {num_pages} of {len(context.pages)}{file}: {error}") from error
+        parts.append(data)
+    return tuple(parts)
 
 
 class ServerEngine:
@@ -35,14 +98,15 @@ class ServerEngine:
             do, need `False`.
 
     Attributes:
-        name (`str`): The model as the server knows it, and how `answer_start` is sent.
+        name (`str`): The model as the server knows it, the server's address, and how `answer_start` is sent. Another server
+            is another engine: it may have other weights under the same name.
 
     Example:
 
     ```python
     >>> options = EndpointOptions("Qwen/Qwen2.5-VL-7B-Instruct", base_url="http://localhost:8000/v1")
     >>> ServerEngine(options).name
-    'Qwen/Qwen2.5-VL-7B-Instruct on a server, the answer start continued'
+    'Qwen/Qwen2.5-VL-7B-Instruct on http://localhost:8000/v1, the answer start continued'
 
     ```
     """
@@ -52,29 +116,60 @@ class ServerEngine:
         self.budget = Budget() if budget is None else budget
         self.continues = continues
         how = "continued" if continues else "a message of its own"
-        self.name = f"{options.served_model} on a server, the answer start {how}"
+        url = urlsplit(options.url)  # a query may hold a key
+        address = f"{url.scheme}://{url.netloc}{url.path}".removesuffix("/chat/completions")
+        self._without_reply = 0
+        self.name = f"{options.served_model} on {address}, the answer start {how}"
 
     def answer(self, context: Context) -> Iterator[Answer]:
         """
         The answers to a context's questions, each as soon as it is there.
 
-        What fails after the client's tries is an answer with an error. One that is cut at its longest, or empty, is what the
-        model answered.
+        What fails after the client's tries is an answer with an error, and so is every question about a page that cannot be
+        sent. One that is cut at its longest, or empty, is what the model answered.
+
+        Answers that failed because no reply came are held back until the server replies again, or the context ends. So a server
+        that is gone stops the run, and what was held back is asked again by the next one.
 
         Args:
             context (`Context`): What is asked.
 
         Raises:
             EndpointRefused: when the server refuses the key, the account or its credit.
+            ServerGone: when no reply came to 5 questions in a row, of one context or several.
             BudgetSpent: when the next call could exceed the budget.
-            OSError, ValueError: for a page that cannot be read, or is no JPEG, PNG or WebP.
         """
-        content = tuple(part if isinstance(part, str) else part.encoded() for part in context.parts)
+        try:
+            content = sendable_parts(context)
+        except BadPage as error:
+            yield from (Answer(ask.id, "", error=str(error)) for ask in context.asks)
+            return
         # answers have their own file on disk; here only equal questions of one context meet
         with closing(ReplyCache(":memory:")) as replies:
             endpoint = Endpoint(self.options, replies, self.budget)
+            held = []
             for asks in (context.asks[:1], context.asks[1:]):
-                yield from as_they_come(endpoint, lambda ask: self._answer(endpoint, content, ask), asks)
+                with closing(
+                    as_they_come(endpoint, lambda ask: self._answer(endpoint, content, ask), asks)
+                ) as answers:
+                    for answer in answers:
+                        held.append(answer)
+                        if not self._lacks_reply(answer):
+                            yield from held
+                            held.clear()
+            yield from held
+
+    def _lacks_reply(self, answer: Answer) -> bool:
+        lacks = answer.error is not None and answer.error.partition(":")[0] in NO_REPLY
+        self._without_reply = self._without_reply + 1 if lacks else 0
+        if self._without_reply >= MOST_WITHOUT_REPLY:
+            self._without_reply = 0  # an engine that is asked again tries again
+            raise ServerGone(
+                f"{self.options.url} did not reply to {MOST_WITHOUT_REPLY} questions in a row, the last one: "
+                f"{answer.error}; start the server again, or give a longer timeout than {self.options.timeout:g} s. "
+                "Questions of earlier contexts that failed before are asked again with retry_failed"
+            )
+        return lacks
 
     async def _answer(self, endpoint: Endpoint, content: tuple[str | bytes, ...], ask: Ask) -> Answer:
         try:

@@ -5,7 +5,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -14,13 +14,15 @@ from pathlib import Path
 from datasets import Dataset
 from PIL import Image
 
+from mmprolong_hf.evaluation.benchmark_fields import read_utf8
+from mmprolong_hf.evaluation.benchmark_rows import ANSWER_FORMATS
 from mmprolong_hf.evaluation.examples import Skipped
 from mmprolong_hf.evaluation.needle_pdfs import DPI, PdfFolder
 from mmprolong_hf.evaluation.requests import PageImage
 from mmprolong_hf.rows import UndecodedRows
 from mmprolong_hf.synthesis.rejected import RejectedDocument
 
-QUESTION_FIELDS = ("question", "answer", "answer_format", "evidence_pages")
+QUESTION_FIELDS = ("question", "answer", "answer_format")
 
 
 @dataclass(frozen=True)
@@ -111,14 +113,16 @@ def dataset_documents(dataset: Dataset) -> list[SourceDocument]:
 
     Args:
         dataset (`Dataset`): One split, with the columns of `synthesis.schema.DOCUMENT_FEATURES`.
+
+    Raises:
+        ValueError: when a question or its answer is empty, or its format is unknown.
     """
     rows, columns = UndecodedRows(dataset), dataset.remove_columns(["images", "pdf"]).to_list()
     names = _unique_names([(Path(row["source"]).stem, row["doc_id"]) for row in columns])
     documents = []
     for index, (row, name) in enumerate(zip(columns, names, strict=True)):
         asked = tuple(
-            SourceQuestion(f"{name}/{k}", q["question"], q["answer"], q["answer_format"], tuple(q["evidence_pages"]))
-            for k, q in enumerate(row["questions"], 1)
+            _question(q, f"{name}/{k}", f"question {k} of {row['source']}") for k, q in enumerate(row["questions"], 1)
         )
         key = _key(row["doc_id"], row["dpi"], row["engine"])
         sizes = tuple((width, height) for width, height in row["page_sizes"])
@@ -149,8 +153,8 @@ def pdf_documents(
     folder without ".pdf"; those without questions only fill contexts up.
 
     Args:
-        questions (`str` or `Path`): Lines with `question`, `answer`, `answer_format`, `evidence_pages` (from 1; `[]` where the
-            document does not tell), and `pdf` or `doc_name`; perhaps an `id`.
+        questions (`str` or `Path`): Lines with `question`, `answer`, `answer_format` and `pdf` or `doc_name`; perhaps `evidence_pages`
+            (from 1; none where the document does not tell) and an `id`. UTF-8.
         folder (`str` or `Path`): As in [`~mmprolong_hf.evaluation.needle_pdfs.PdfFolder`].
         dpi (`int`): Pixels per inch; the default is MMLongBench's.
 
@@ -158,7 +162,8 @@ def pdf_documents(
         `tuple[list[SourceDocument], list[Skipped]]`: The documents, and the PDFs that cannot be used with all their questions.
 
     Raises:
-        ValueError: when a line lacks a field or names a PDF that is not there, or when no PDF can be used.
+        ValueError: when a line lacks a field, has one that is not as described or names a PDF that is not there, or when no PDF
+            can be used.
     """
     rows = PdfFolder(folder, dpi)
     names, unusable = [_stem(row["doc_id"]) for row in rows], {_stem(pdf["source"]): pdf for pdf in rows.skipped}
@@ -191,7 +196,7 @@ def read_questions(path: str | Path, names: Iterable[str]) -> dict[str, list[Sou
         ValueError: as [`pdf_documents`].
     """
     asked: dict[str, list[SourceQuestion]] = {name: [] for name in names}
-    for line_number, line in enumerate(Path(path).read_text(encoding="utf-8").split("\n"), 1):
+    for line_number, line in enumerate(read_utf8(path).split("\n"), 1):
         if not line.strip():
             continue
         place = f"line {line_number} of {path}"
@@ -199,17 +204,34 @@ def read_questions(path: str | Path, names: Iterable[str]) -> dict[str, list[Sou
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise ValueError(f"{place} is no JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise ValueError(f"{place} is {row!r}, expected an object with {', '.join(QUESTION_FIELDS)}")
         if lacking := [name for name in QUESTION_FIELDS if name not in row]:
             raise ValueError(f"{place} has no {', '.join(lacking)}, expected {', '.join(QUESTION_FIELDS)}")
-        name = _stem(row.get("pdf") or row.get("doc_name") or "")
+        name = _stem(str(row.get("pdf") or row.get("doc_name") or ""))
         if name not in asked:
             raise ValueError(
                 f"{place} is about {name!r}, expected `pdf` or `doc_name` to name one of {len(asked)} PDFs"
             )
-        id = str(row.get("id", f"{name}/{len(asked[name]) + 1}"))
-        pages = tuple(row["evidence_pages"])
-        asked[name].append(SourceQuestion(id, row["question"], _text(row["answer"]), row["answer_format"], pages))
+        own_id = row.get("id")
+        id = f"{name}/{len(asked[name]) + 1}" if own_id is None else str(own_id)
+        asked[name].append(_question(row, id, place))
     return asked
+
+
+def _question(row: Mapping, id: str, place: str) -> SourceQuestion:
+    question, answer, answer_format = (row[name] for name in QUESTION_FIELDS)
+    pages = [] if row.get("evidence_pages") is None else row["evidence_pages"]
+    parts = answer if isinstance(answer, list) else [answer]
+    if not isinstance(question, str) or not question.strip():
+        raise ValueError(f"{place}: question is {question!r}, expected text")
+    if not parts or not all(type(part) in (str, int, float) and str(part).strip() for part in parts):
+        raise ValueError(f"{place}: answer is {answer!r}, expected text, a number or a list of them, and none empty")
+    if answer_format not in ANSWER_FORMATS:
+        raise ValueError(f"{place}: answer_format is {answer_format!r}, expected one of {', '.join(ANSWER_FORMATS)}")
+    if not isinstance(pages, list) or not all(type(page) is int for page in pages):
+        raise ValueError(f"{place}: evidence_pages is {pages!r}, expected a list of whole numbers from 1")
+    return SourceQuestion(id, question, _text(answer), answer_format, tuple(pages))
 
 
 def _text(answer: object) -> str:

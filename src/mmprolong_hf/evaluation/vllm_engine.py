@@ -1,10 +1,50 @@
 """vLLM in this process as an engine."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from mmprolong_hf.evaluation.requests import Answer, Ask, Context
+from mmprolong_hf.evaluation.server_engine import BadPage, sendable_parts
 from mmprolong_hf.synthesis.endpoint import Request
+
+TENSOR_BYTES = 64  # of each tensor; the beginning of a file is its header, and the same for all models of one shape
+
+
+def weights_files_hash(folder: str | Path) -> str | None:
+    """
+    A hash of the `*.safetensors` in a folder: their names, sizes and headers, and the beginning of every tensor. A checkpoint
+    that was trained further, under the same name, has another one.
+
+    Args:
+        folder (`str` or `Path`): A checkpoint folder; a name that is none, as the id of a model on the Hub, has no hash.
+
+    Returns:
+        `str`: sha256, or `None` where there are no such files.
+
+    Raises:
+        ValueError: for a file that is no safetensors file.
+    """
+    files = sorted(Path(folder).glob("*.safetensors"))
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            length = int.from_bytes(file.read(8), "little")
+            if length > size - 8:
+                raise ValueError(
+                    f"{path} has {size} bytes and is no safetensors file, expected weights; download it again"
+                )
+            header = file.read(length)
+            digest.update(f"{path.name} {size} ".encode() + header)
+            tensors = json.loads(header)
+            tensors.pop("__metadata__", None)
+            for tensor in tensors.values():
+                begin, end = tensor["data_offsets"]
+                file.seek(8 + len(header) + begin)
+                digest.update(file.read(min(TENSOR_BYTES, end - begin)))
+    return digest.hexdigest() if files else None
 
 
 class VllmEngine:
@@ -24,7 +64,8 @@ class VllmEngine:
         mm_processor_kwargs (`dict`, *optional*): Of the processor, e.g. `{"max_pixels": 12845056}`.
 
     Attributes:
-        name (`str`): vLLM's version, the model, and what is changed of it.
+        name (`str`): The model, the beginning of a local folder's [`weights_files_hash`], vLLM's version, and what is
+            changed of the model.
     """
 
     def __init__(
@@ -40,7 +81,8 @@ class VllmEngine:
 
         changes = {"hf_overrides": hf_overrides, "mm_processor_kwargs": mm_processor_kwargs}
         changed = [f", {name} {json.dumps(value, sort_keys=True)}" for name, value in changes.items() if value]
-        self.name = f"{model} in vllm {vllm.__version__}{''.join(changed)}"
+        weights = f", weights {found[:8]}" if (found := weights_files_hash(model)) else ""
+        self.name = f"{model}{weights} in vllm {vllm.__version__}{''.join(changed)}"
         self._sampling_params = vllm.SamplingParams
         self._llm = vllm.LLM(
             model,
@@ -53,16 +95,20 @@ class VllmEngine:
 
     def answer(self, context: Context) -> Iterator[Answer]:
         """
-        The answers to a context's questions, each batch when it is done.
+        The answers to a context's questions, each batch when it is done. About a page that cannot be sent every question is
+        an answer with an error.
 
         Args:
             context (`Context`): What is asked.
 
         Raises:
-            ValueError: vLLM's, e.g. for more tokens than `max_model_len` or more pages than `max_images`; or for a page that is no
-                JPEG, PNG or WebP.
+            ValueError: vLLM's, e.g. for more tokens than `max_model_len` or more pages than `max_images`.
         """
-        content = tuple(part if isinstance(part, str) else part.encoded() for part in context.parts)
+        try:
+            content = sendable_parts(context)
+        except BadPage as error:
+            yield from (Answer(ask.id, "", error=str(error)) for ask in context.asks)
+            return
         first, *others = context.asks
         # one call of vLLM continues all of its messages or none
         for asks in (

@@ -9,6 +9,7 @@ from mmprolong_hf.evaluation.metrics.score import Score
 _POINTS = re.compile(r"\[Score\]:\s*(-?\d+)\s*points?")
 _MARK = "[JSON]:"
 _SCORE, _COUNT, _COVERED = "answer_score", "student_answer_count", "covered_count"
+_FIRST, _LAST = 0, -1  # which of several marks counts
 _BAD_REPLY = (ArithmeticError, RecursionError, TypeError, ValueError)
 
 
@@ -21,12 +22,16 @@ def judge_score(gold: str, judge_response: str, answer_format: str, *, upstream_
     else as `"answer_score": ...` anywhere. For a list the judge counts the items that the model gave
     (`student_answer_count`) and the right ones among them (`covered_count`).
 
+    A judge may repeat what the model wrote before it gives its own score, so of several marks of a kind the last one
+    counts. Counts are whole numbers, and no more is covered than the model gave or the right answer holds.
+
     Args:
         gold (`str`): The right answer; a `"List"` is written as JSON.
         judge_response (`str`): The judge's reply.
         answer_format (`str`): `"List"`, or another.
-        upstream_compat (`bool`): Return points beyond 0 to 1 as they are, and raise what upstream raises. Without it,
-            points are clamped, a reply without a score is 0, and [`score`] tells which.
+        upstream_compat (`bool`): Take the first mark, return points beyond 0 to 1 as they are, make an F1 of any counts,
+            and raise what upstream raises. Without it, points are clamped, a reply without a score or with counts that
+            cannot be is 0, and [`score`] tells which.
 
     Raises:
         TypeError, ValueError, ZeroDivisionError: with `upstream_compat` only, for counts that are no numbers, a right
@@ -44,7 +49,7 @@ def judge_score(gold: str, judge_response: str, answer_format: str, *, upstream_
     """
     if not upstream_compat:
         return score(gold, judge_response, answer_format).value
-    value = _list_f1(gold, judge_response) if answer_format == "List" else _points(judge_response)
+    value = _list_f1(gold, judge_response) if answer_format == "List" else _points(judge_response, _FIRST)
     if value is None:
         return 0.0
     return min(max(value, 0.0), 1.0) if answer_format == "List" else value
@@ -52,7 +57,8 @@ def judge_score(gold: str, judge_response: str, answer_format: str, *, upstream_
 
 def score(gold: str, judge_response: str, answer_format: str) -> Score:
     """
-    [`judge_score`], and what was wrong with the reply: no score in it, or one beyond 0 to 1, which is clamped.
+    [`judge_score`], and what was wrong with the reply: no score in it, one beyond 0 to 1, which is clamped, or counts
+    that cannot be.
 
     Args:
         gold, judge_response, answer_format (`str`): As in [`judge_score`].
@@ -68,7 +74,7 @@ def score(gold: str, judge_response: str, answer_format: str) -> Score:
     ```
     """
     try:
-        value = _list_f1(gold, judge_response) if answer_format == "List" else _points(judge_response)
+        value = _checked_f1(gold, judge_response) if answer_format == "List" else _points(judge_response, _LAST)
     except _BAD_REPLY as error:
         return Score(0.0, f"the judge gave counts that make no score for the gold {gold!r}: {error}")
     if value is None:
@@ -80,10 +86,10 @@ def score(gold: str, judge_response: str, answer_format: str) -> Score:
     return Score(value)
 
 
-def _points(reply: str) -> float | None:
-    if found := _POINTS.search(reply):
-        return float(found[1])
-    value = _value(reply, _SCORE, r"-?\d+(?:\.\d+)?")
+def _points(reply: str, which: int) -> float | None:
+    if found := _POINTS.findall(reply):
+        return float(found[which])
+    value = _value(reply, _SCORE, r"-?\d+(?:\.\d+)?", which)
     try:
         return None if value is None else float(value)
     except _BAD_REPLY:
@@ -91,26 +97,49 @@ def _points(reply: str) -> float | None:
 
 
 def _list_f1(gold: str, reply: str) -> float | None:
-    count, covered = _value(reply, _COUNT, r"\d+"), _value(reply, _COVERED, r"\d+")
+    count, covered = _counts(reply, _FIRST)
     if count is None or covered is None:
         return None
-    if covered <= 0:
-        return 0.0
-    recall, precision = covered / len(json.loads(gold)), covered / count
+    return 0.0 if covered <= 0 else _f1(count, covered, len(json.loads(gold)))
+
+
+def _checked_f1(gold: str, reply: str) -> float | None:
+    count, covered = _counts(reply, _LAST)
+    if count is None or covered is None:
+        return None
+    num_gold = len(json.loads(gold))
+    if not (_is_whole(count) and _is_whole(covered) and 0 <= covered <= min(count, num_gold)):
+        raise ValueError(
+            f"{_COUNT} is {count!r:.40} and {_COVERED} {covered!r:.40}, expected whole numbers of at least 0, covered at "
+            f"most the count and {num_gold}"
+        )
+    return _f1(count, covered, num_gold) if covered else 0.0
+
+
+def _f1(count: float, covered: float, num_gold: int) -> float:
+    recall, precision = covered / num_gold, covered / count
     return 2 * precision * recall / (precision + recall)
 
 
-def _value(reply: str, key: str, number: str) -> object:
-    """What the first JSON object behind the mark says of a key; without one, the number behind the quoted key."""
-    found = _json_behind_mark(reply)
+def _is_whole(number: object) -> bool:
+    return type(number) is int or (type(number) is float and number.is_integer())  # true is no count
+
+
+def _counts(reply: str, which: int) -> tuple[object, object]:
+    return _value(reply, _COUNT, r"\d+", which), _value(reply, _COVERED, r"\d+", which)
+
+
+def _value(reply: str, key: str, number: str, which: int) -> object:
+    """What the JSON object behind the mark says of a key; without one, the number behind the quoted key."""
+    found = _json_behind_mark(reply, which)
     if found is not None:
         return found.get(key)
-    match = re.search(rf'"{key}":\s*({number})', reply)
-    return None if match is None else float(match[1])
+    numbers = re.findall(rf'"{key}":\s*({number})', reply)
+    return float(numbers[which]) if numbers else None
 
 
-def _json_behind_mark(reply: str) -> dict | None:
-    mark = reply.find(_MARK)
+def _json_behind_mark(reply: str, which: int) -> dict | None:
+    mark = reply.find(_MARK) if which == _FIRST else reply.rfind(_MARK)
     start = reply.find("{", mark) if mark >= 0 else -1
     if start < 0:
         return None

@@ -19,13 +19,13 @@ from mmprolong_hf.evaluation.metrics.short_answers import (
     is_float,
     is_float_equal,
     score_text,
+    without_parentheses,
 )
 
 NUM_QUESTIONS = 2325  # of the whole benchmark
 FAILED = "Fail to extract"
 
 _UNITS = ["kg", "mm", "m", "meters", "acres", "minutes", "mile", "miles", "million", "thousand", "billion"]
-_PARENTHESES = re.compile(r"\s*\([^)]*\)")
 _OUTER_QUOTES = re.compile(r"^['\"]|['\"]$")
 
 
@@ -48,7 +48,7 @@ def get_clean_string(s: object) -> str:
     for unit in _UNITS:
         if text.endswith(unit):
             text = text.rstrip(unit).strip()
-    text = _PARENTHESES.sub("", text).strip()
+    text = without_parentheses(text).strip()
     text = _OUTER_QUOTES.sub("", text).strip()
     return text.lstrip("$").strip().lstrip("£").strip().rstrip("%").strip()
 
@@ -232,14 +232,18 @@ def parse_concise_safe(extracted: str, *, upstream_compat: bool = False) -> dict
 
     ```
     """
-    answer = re.search("<concise_answer>(.*?)</concise_answer>", extracted, re.DOTALL)
-    answer_format = re.search("<answer_format>(.*?)</answer_format>", extracted, re.DOTALL)
+    answer, answer_format = _tagged(extracted, "concise_answer"), _tagged(extracted, "answer_format")
     if answer is None or answer_format is None:
         return {"pred": FAILED, "format": "None"}
-    pred = answer[1]
+    pred = answer
     if upstream_compat or pred.lstrip().startswith("["):
         try:
             pred = parse_literal(pred)
         except LITERAL_ERRORS:
-            pred = answer[1]
-    return {"pred": pred, "format": answer_format[1]}
+            pred = answer
+    return {"pred": pred, "format": answer_format}
+
+
+def _tagged(text: str, tag: str) -> str | None:
+    inside, closing, _ = text.partition(f"<{tag}>")[2].partition(f"</{tag}>")
+    return inside if closing else None

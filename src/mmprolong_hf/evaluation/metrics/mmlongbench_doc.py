@@ -16,9 +16,9 @@ from mmprolong_hf.evaluation.metrics.short_answers import (
     is_float,
     is_float_equal,
     score_text,
+    without_parentheses,
 )
 
-_PARENTHESES = re.compile(r"\s*\([^)]*\)")
 _OUTER_QUOTES = re.compile(r"^['\"]|['\"]$")
 
 
@@ -34,7 +34,7 @@ def get_clean_string(s: object) -> str:
 
     ```
     """
-    text = _PARENTHESES.sub("", str(s).lower().strip()).strip()
+    text = without_parentheses(str(s).lower().strip()).strip()
     text = _OUTER_QUOTES.sub("", text).strip()
     return text.lstrip("$").strip().rstrip("%").strip()
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from mmprolong_hf.evaluation.metrics.rouge import rouge_tokens
+from mmprolong_hf.evaluation.metrics.rouge import common_rows, rouge_tokens
 
 
 def rouge(prediction: str, gold: str) -> dict[str, float]:
@@ -42,8 +42,9 @@ def rouge(prediction: str, gold: str) -> dict[str, float]:
 def _shares(sentences: list[list[str]], gold_sentences: list[list[str]]) -> tuple[float, float]:
     left, gold_left = (Counter(word for words in side for word in words) for side in (sentences, gold_sentences))
     num_words, num_gold_words, num_common = left.total(), gold_left.total(), 0
+    different = set(map(tuple, sentences))  # a line that is said again has the same words in common
     for gold_words in gold_sentences:
-        positions = set().union(*(_common_positions(gold_words, words) for words in sentences))
+        positions = set().union(*(_common_positions(gold_words, words) for words in different))
         for word in (gold_words[position] for position in sorted(positions)):
             if left[word] > 0 and gold_left[word] > 0:
                 left[word] -= 1
@@ -57,19 +58,18 @@ def _shares(sentences: list[list[str]], gold_sentences: list[list[str]]) -> tupl
 
 def _common_positions(gold_words: Sequence[str], words: Sequence[str]) -> set[int]:
     """Positions in the first sequence of one longest common subsequence; of several, the one found from the ends."""
-    table = [[0] * (len(words) + 1)]
-    for gold_word in gold_words:
-        above, row = table[-1], [0]
-        for column, word in enumerate(words):
-            row.append(above[column] + 1 if word == gold_word else max(above[column + 1], row[column]))
-        table.append(row)
+    table = [0, *common_rows(gold_words, words)]
     positions, row, column = set(), len(gold_words), len(words)
     while row and column:
         if gold_words[row - 1] == words[column - 1]:
             row, column = row - 1, column - 1
             positions.add(row)
-        elif table[row][column - 1] > table[row - 1][column]:
+        elif _common_length(table[row], column - 1) > _common_length(table[row - 1], column):
             column -= 1
         else:
             row -= 1
     return positions
+
+
+def _common_length(row: int, column: int) -> int:
+    return (row & ((1 << column) - 1)).bit_count()

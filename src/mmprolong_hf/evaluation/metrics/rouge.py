@@ -1,7 +1,8 @@
 """ROUGE-L: how much of two texts is the same words in the same order."""
 
 import re
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 
 from mmprolong_hf.evaluation.metrics.porter import stem
 
@@ -40,17 +41,36 @@ def rouge_l(gold: str, prediction: str) -> float:
     ```
     """
     gold_words, words = rouge_tokens(gold), rouge_tokens(prediction)
-    common = _common_length(gold_words, words)
+    last_row = deque(common_rows(words, gold_words), maxlen=1)
+    common = sum(row.bit_count() for row in last_row)
     if not common:
         return 0.0
     precision, recall = common / len(words), common / len(gold_words)
     return 2 * precision * recall / (precision + recall)
 
 
-def _common_length(left: Sequence[str], right: Sequence[str]) -> int:
-    row = [0] * (len(right) + 1)
+def common_rows(left: Sequence[str], right: Sequence[str]) -> Iterator[int]:
+    """
+    The table of the longest common subsequences, a row for each word of `left`: bit i of it is set where the longest one with
+    `right[: i + 1]` is a word longer than that with `right[:i]`. All bits of a row are worked out at once.
+
+    Source: H. Hyyrö, "Bit-parallel LCS-length computation revisited" (2004).
+
+    Example:
+
+    ```python
+    >>> [f"{row:03b}" for row in common_rows(["b", "a", "c"], ["a", "b", "c"])]
+    ['010', '001', '101']
+
+    ```
+    """
+    places = dict.fromkeys(left, 0)
+    for index, word in enumerate(right):
+        if word in places:
+            places[word] |= 1 << index
+    full = (1 << len(right)) - 1
+    equal = full  # the bits that are not set in the row
     for word in left:
-        diagonal = 0
-        for index, other in enumerate(right, 1):
-            diagonal, row[index] = row[index], diagonal + 1 if word == other else max(row[index], row[index - 1])
-    return row[-1]
+        matches = equal & places[word]
+        equal = ((equal + matches) | (equal - matches)) & full
+        yield equal ^ full

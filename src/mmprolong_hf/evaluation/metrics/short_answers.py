@@ -17,6 +17,26 @@ _EXACT = re.compile(
 )
 
 
+def without_parentheses(text: str) -> str:
+    """
+    A text without parentheses, what they hold and the white space before them, in time that grows with its length alone.
+
+    It is the text without what the regular expression `\\s*\\([^)]*\\)` finds: a parenthesis ends at the first ")", and one without an
+    end stays.
+
+    Example:
+
+    ```python
+    >>> without_parentheses("about (est. (old)) 5 (km"), without_parentheses("a) b (c)")
+    ('about) 5 (km', 'a) b')
+
+    ```
+    """
+    *closed, rest = text.split(")")
+    kept = [piece.partition("(")[0].rstrip() if "(" in piece else f"{piece})" for piece in closed]
+    return "".join(kept) + rest
+
+
 def is_exact_match(s: str) -> bool:
     """
     Whether a clean right answer must be given letter by letter: an address, a file, a page, a number, a date or a time.

@@ -1,6 +1,5 @@
 """VTCBench: questions on text that is rendered into images (retrieval, reasoning and memory)."""
 
-import re
 from collections.abc import Sequence
 
 from mmprolong_hf.evaluation.metrics.rouge import rouge_l
@@ -42,7 +41,7 @@ def calc_metrics(response: str, gold_answers: Sequence, *, upstream_compat: bool
             raise AssertionError("gold_answers is empty, expected at least one right answer")
         return dict.fromkeys(METRICS, 0.0)
     golds = [str(gold).strip().lower() for gold in gold_answers]
-    response = re.sub("<think>.*?</think>", "", response, flags=re.DOTALL).strip().lower()
+    response = _without_thoughts(response).strip().lower()
     last_line = response.split("\n")[-1]
     return {
         "EM": float(response in golds),
@@ -52,6 +51,13 @@ def calc_metrics(response: str, gold_answers: Sequence, *, upstream_compat: bool
         "lastline_contains": float(any(gold in last_line for gold in golds)),
         "ROUGE-L": max(rouge_l(gold, response) for gold in golds),
     }
+
+
+def _without_thoughts(response: str) -> str:
+    """A thought ends at the first `</think>`; one without an end stays. A search for both ends at once would be quadratic."""
+    *closed, rest = response.split("</think>")
+    kept = [piece.partition("<think>")[0] if "<think>" in piece else f"{piece}</think>" for piece in closed]
+    return "".join(kept) + rest
 
 
 def extract_final_answer(s: str) -> str:
