@@ -39,6 +39,11 @@ style: $(INSTALLED) ## Fix lint and format
 bench: $(INSTALLED) ## Run the benchmarks that need no GPU (PDFS=folder for the one on PDFs)
 	$(BIN)/python benchmarks/packing_memory.py
 	$(BIN)/python benchmarks/packing_plan.py
+	$(BIN)/python benchmarks/plan_simulation.py
+	$(BIN)/python benchmarks/pack_cost.py
+	$(BIN)/python benchmarks/shared_steps.py
+	$(BIN)/python benchmarks/branch_attention.py --documents 4096 16384
+	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/synthesis.py $(if $(PDFS),'$(PDFS)',demo/pdfs/reports)
 	$(BIN)/python benchmarks/pool.py $(if $(PDFS),'$(PDFS)',demo/pdfs/reports)
 	$(BIN)/python benchmarks/verifier.py $(if $(PDFS),'$(PDFS)',demo/pdfs/reports)
