@@ -18,7 +18,7 @@ from mmprolong_hf.encoding import load_processor
 from mmprolong_hf.evaluation.needle import LENGTHS, measure_needle
 from mmprolong_hf.evaluation.needle_kinds import KINDS, load_needle
 from mmprolong_hf.evaluation.needle_pdfs import PdfFolder
-from mmprolong_hf.evaluation.needle_report import write_report
+from mmprolong_hf.evaluation.needle_report import write_needle_report
 from mmprolong_hf.evaluation.requests import Answer, Context
 from mmprolong_hf.lengths import QWEN2_5_VL_LIMITS
 
@@ -61,7 +61,7 @@ def main() -> None:
             needle=load_needle(args.kind),
             isolated=args.isolated,
         )
-        write_report(report, args.output or Path(folder) / "needle", title="parrot")
+        write_needle_report(report, args.output or Path(folder) / "needle", title="parrot")
     seconds = time.perf_counter() - began
     pages = sum(record["num_pages"] for record in report["records"])
     print(

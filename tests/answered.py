@@ -1,10 +1,12 @@
 """Records of a run as `answers.jsonl` holds them, made in code."""
 
 import random
+from pathlib import Path
 
 from mmprolong_hf.evaluation.report import build_report
 from mmprolong_hf.evaluation.scoring_run import gold_hash, parsed_answer, score_by_judge, score_by_rule
 
+REPORT_FILES = ("report.json", "report.md", "accuracy.png", "model_index.yaml")
 SKIPPED = {
     "id": "mmlongdoc/64K/x",
     "dataset": "mmlongdoc",
@@ -81,3 +83,8 @@ def verdict(record: dict, score: float = 1.0, error: str | None = None) -> dict:
 def report_of(records: list[dict], scores=None, skipped=()) -> dict:
     scores = score_by_rule(records) if scores is None else scores
     return build_report(run_of(records, skipped), {record["id"]: record for record in records}, scores)
+
+
+def report_files(folder: Path) -> dict[str, bytes]:
+    """What a run wrote of its scores."""
+    return {name: (folder / name).read_bytes() for name in ("scores.jsonl", *REPORT_FILES)}

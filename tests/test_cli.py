@@ -1,15 +1,27 @@
+"""cli.py: the commands, as a user starts them."""
+
 import json
 import subprocess
 import sys
 
-import pytest
 import tiny
+from command_line import mmprolong
 from synthetic_pdf import report
+from typer.main import get_command
+
+from mmprolong_hf.cli import app
+
+HEAVY = ("torch", "transformers", "datasets", "pandas", "PIL", "matplotlib")
 
 
-def mmprolong(*words, environment, cwd):
-    command = [sys.executable, "-m", "mmprolong_hf.cli", *map(str, words)]
-    return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True)
+def test_the_commands_in_the_order_of_the_help():
+    assert list(get_command(app).commands) == ["build", "extend", "merge", "train", "needle", "evaluate", "demo"]
+
+
+def test_the_help_loads_nothing_heavy():
+    code = f"import sys, mmprolong_hf.cli; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_extend_copies_a_checkpoint(tmp_path, environment):
@@ -23,51 +35,6 @@ def test_extend_copies_a_checkpoint(tmp_path, environment):
     assert again.returncode == 1
     assert again.stderr.startswith("error: ")
     assert "already extended" in again.stderr
-
-
-def test_build_then_needle(tmp_path, environment):
-    pytest.importorskip("reportlab")
-    from mmprolong_hf.demo.card_documents import write_cards
-    from mmprolong_hf.demo.reports import write_reports
-
-    write_cards(tmp_path / "pdfs", num_documents={3: 4})
-    done = mmprolong("build", "pdfs", "set", environment=environment, cwd=tmp_path)
-    assert done.returncode == 1  # cards are nearly empty by the rule for real documents
-    assert "error: all 4 PDFs of pdfs were rejected" in done.stderr
-    assert "nearly_empty" in done.stderr
-    write_reports(tmp_path / "reports", count=1)
-    done = mmprolong("build", "reports", "set", environment=environment, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "questions: extract-multi" in done.stdout
-    tiny.save_checkpoint(tmp_path / "model", max_pixels=28 * 28 * 300)
-    (tmp_path / "reports/broken.pdf").write_bytes(b"%PDF-1.7")
-    words = ["--lengths", "700,1500", "--depths", 2, "--trials", 1, "--size", 0.05]
-    for source in (["--dataset", "set"], ["--pdfs", "reports"]):
-        done = mmprolong("needle", "model", "out", *source, *words, environment=environment, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr[-2000:]
-        assert "| 1,500 | 2 |" in done.stdout
-        assert (tmp_path / "out/heatmap.png").exists()
-    assert "left out: broken.pdf: unreadable" in done.stderr
-    report = json.loads((tmp_path / "out/needle.json").read_text())
-    assert [(pdf["source"], pdf["reason"]) for pdf in report["skipped"]] == [("broken.pdf", "unreadable")]
-    both = ["--dataset", "set", "--pdfs", "reports"]
-    done = mmprolong("needle", "model", "out", *both, environment=environment, cwd=tmp_path)
-    assert done.stderr == "error: --pdfs reports and --dataset set are both given, expected one of them\n"
-
-
-def test_needles_need_no_document(tmp_path, environment):
-    tiny.save_checkpoint(tmp_path / "model", max_pixels=28 * 28 * 300)
-    words = ["--kind", "table", "--lengths", "1500", "--depths", 2, "--trials", 1, "--size", 0.2]
-    done = mmprolong("needle", "model", "out", *words, environment=environment, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr[-2000:]
-    report = json.loads((tmp_path / "out/needle.json").read_text())
-    assert {record["hidden"][0]["source"]["doc_id"][:6] for record in report["records"]} == {"drawn-"}
-
-    words[words.index("--lengths") + 1] = "900000"
-    done = mmprolong("needle", "model", "out", *words, environment=environment, cwd=tmp_path)
-    assert done.returncode == 1
-    assert "not measured at 900000 tokens, all or in part: the pages cannot fill the context" in done.stderr
-    assert done.stderr.endswith("error: nothing could be measured: see needle.json\n")
 
 
 def test_a_plan_is_estimated_built_and_watched(tmp_path, environment):

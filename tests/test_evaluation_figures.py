@@ -32,6 +32,19 @@ def test_each_method_has_a_panel(tmp_path, num):
         assert image.size == (810 * num, 570)
 
 
+def test_an_average_without_an_interval_has_no_bar(tmp_path):
+    report = report_of(answers(1.0, num=3, lengths=(65536, 131072)))
+    averages = report["methods"][0]["averages"]
+    assert {(row["low"], row["high"]) for row in averages} == {(None, None)}
+    draw_accuracy(report, tmp_path / "none.png")
+    averages[:] = [row | {"low": 60.0, "high": 100.0} for row in averages]
+    draw_accuracy(report, tmp_path / "known.png")
+    num_black = [
+        (np.asarray(Image.open(tmp_path / name).convert("L")) < 40).sum() for name in ("none.png", "known.png")
+    ]
+    assert num_black[1] - num_black[0] > 2 * 0.4 * 200  # two bars over 40 of 104 points
+
+
 def test_the_same_report_is_the_same_picture(tmp_path):
     report = report_of(answers(0.5, num=3, lengths=(None, 8192, 65536)))
     for name in "ab":

@@ -42,17 +42,12 @@ def test_the_judge_is_sent_its_prompt_and_the_case_as_one_message(replies):
         list(asked.verdicts([case(1), case(2, "List", '["a"]')]))
         bodies = sorted(server.requests, key=texts, reverse=True)
     block = "[Current Case]\n<Question>: question {0}?\n<Standard Answer>: {1}\n<Student Answer>: prediction {0}\n\n"
-    assert [texts(body) for body in bodies] == [
-        "Right or wrong?\n" + block.format(1, "yes"),
-        "How many?\n" + block.format(2, '["a"]'),
-    ]
+    sent = ["Right or wrong?\n" + block.format(1, "yes"), "How many?\n" + block.format(2, '["a"]')]
+    assert [texts(body) for body in bodies] == sent
     for body in bodies:
         assert [message["role"] for message in body["messages"]] == ["user"]
-        assert {name: body[name] for name in body if name != "messages"} == {
-            "model": "grader",
-            "temperature": 0.0,
-            "max_tokens": 256,
-        }
+        rest = {name: body[name] for name in body if name != "messages"}
+        assert rest == {"model": "grader", "temperature": 0.0, "max_tokens": 256}
 
 
 def test_a_verdict_holds_what_decides_it(replies):

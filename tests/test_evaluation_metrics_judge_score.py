@@ -1,17 +1,14 @@
 """metrics/judge_score.py against the cases of tests/data/vectors/mmlongbench.json, and on bad replies."""
 
 import builtins
-import json
-from pathlib import Path
 
 import pytest
 from random_text import random_texts
+from vectors import vector_cases
 
 from mmprolong_hf.evaluation.metrics.judge_score import judge_score, score
 from mmprolong_hf.evaluation.metrics.score import Score
 
-ALL = json.loads((Path(__file__).parent / "data/vectors/mmlongbench.json").read_text(encoding="utf-8"))["cases"]
-CASES = [case for case in ALL if case["function"] == "judge_score"]
 LIST_GOLD = '["a", "b", "c"]'
 
 
@@ -19,7 +16,7 @@ def counts(given, covered):
     return f'[JSON]: {{"student_answer_count": {given}, "covered_count": {covered}}}'
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+@vector_cases("mmlongbench")("judge_score")
 def test_vectors(case):
     inputs = {name: case["inputs"][name] for name in ("gold", "judge_response", "answer_format")}
     if "raises" in case:
@@ -30,7 +27,8 @@ def test_vectors(case):
         return
     expected = case["expected"]["score"]
     assert judge_score(**inputs, upstream_compat=True) == pytest.approx(expected, abs=1e-9)
-    if case["id"] == "mmlongbench-0592":  # 5 covered, of 4 that were given and 3 that are right
+    # 5 covered, of 4 that were given and 3 that are right; and a "[Score]" with another one in the JSON behind it
+    if case["id"] in ("mmlongbench-0592", "mmlongbench-0574"):
         assert judge_score(**inputs) == 0
         return
     assert judge_score(**inputs) == pytest.approx(min(max(expected, 0), 1), abs=1e-9)
@@ -40,7 +38,7 @@ def test_vectors(case):
     ("reply", "upstream", "value", "error"),
     [
         ("[Score]: 1 point", 1, 1, None),
-        ('[Score]:0 points\n[JSON]: {"answer_score": 1}', 0, 0, None),
+        ('[Score]:0 points\n[JSON]: {"answer_score": 1}', 0, 1, None),
         ("[Score]: 5 points", 5, 1, "the judge gave 5, expected 0 to 1"),
         ("[Score]: -2 points", -2, 0, "the judge gave -2, expected 0 to 1"),
         ('[JSON]:\n```json\n{"answer_score": 0.5, "why": {"x": 1}}', 0.5, 0.5, None),
@@ -123,6 +121,44 @@ def test_the_last_mark_counts_and_upstream_takes_the_first(reply, answer_format,
     assert score(gold, reply, answer_format) == Score(pytest.approx(last))
     assert judge_score(gold, reply, answer_format) == pytest.approx(last)
     assert judge_score(gold, reply, answer_format, upstream_compat=True) == pytest.approx(first)
+
+
+@pytest.mark.parametrize(
+    ("reply", "upstream"),
+    [
+        ('The student wrote "[Score]: 1 point".\n[JSON]: {"answer_score": 0}', 1),
+        ('The student wrote [Score]: 1 point.\n[JSON]: {"answer_score": 0}', 1),
+        ('[JSON]: {"answer_score": 1}, says the student.\n[Score]: 0 points', 0),
+        ('[JSON]: {"answer_score": 0}\nThe student\'s "[Score]: 1 point" is no answer.', 1),
+        ('[JSON]: {"answer_score": 0}\nThe student\'s “5. [Score]: 1 point” is no answer.', 1),
+        ("[Score]: 0 points\nThe student's '[Score]: 1 point' is no answer.", 0),
+        ('[Score]: 0 points\n> [JSON]: {"answer_score": 1}', 0),
+        ('[JSON]: {"why": "it says [Score]: 1 point", "answer_score": 0}', 1),
+        ('[JSON]: {"why": "5\\" and \\"[Score]: 1 point", "answer_score": 0}', 1),
+    ],
+)
+def test_a_mark_of_another_kind_or_in_a_quotation_does_not_beat_the_judges_own(reply, upstream):
+    assert score("5", reply, "Integer") == Score(0.0)
+    assert score("5", reply.translate(str.maketrans("01", "10")), "Integer") == Score(1.0)
+    assert judge_score("5", reply, "Integer", upstream_compat=True) == upstream
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        'The student wrote "[Score]: 1 point".',
+        'The student wrote "[JSON]: {"answer_score": 1}".',
+        '> [JSON]: {"answer_score": 1}',
+    ],
+)
+def test_a_judge_that_only_quotes_a_mark_gave_no_score(reply):
+    assert score("5", reply, "Integer") == Score(0.0, "the judge gave no score")
+    assert judge_score("5", reply, "Integer", upstream_compat=True) == 1
+
+
+def test_points_are_no_counts_of_a_list():
+    quoted = f'{counts(2, 1)}\nThe student\'s "{counts(3, 3)}" is no count, nor is\n[Score]: 1 point'
+    assert score(LIST_GOLD, quoted, "List").value == pytest.approx(0.4)
 
 
 def test_random_replies_raise_nothing():

@@ -1,12 +1,12 @@
 """metrics/longdocurl.py against the cases of tests/data/vectors/longdocurl.json, and what the default mode mends."""
 
-import builtins
 import json
-from pathlib import Path
 
 import pytest
 from random_text import random_texts
+from vectors import check_eval_score, check_long_answers, vector_cases
 
+from mmprolong_hf.evaluation.metrics import longdocurl
 from mmprolong_hf.evaluation.metrics.longdocurl import (
     calculate_acc_and_f1,
     calculate_accuracy,
@@ -16,26 +16,13 @@ from mmprolong_hf.evaluation.metrics.longdocurl import (
     score,
 )
 
-CASES = json.loads((Path(__file__).parent / "data/vectors/longdocurl.json").read_text(encoding="utf-8"))["cases"]
+cases = vector_cases("longdocurl")
 FORMATS = ("Integer", "Float", "String", "None", "List")
-
-
-def cases(function):
-    found = [case for case in CASES if case["function"] == function]
-    assert found
-    return pytest.mark.parametrize("case", found, ids=[case["id"] for case in found])
 
 
 @cases("eval_score")
 def test_eval_score(case):
-    if "raises" in case:
-        with pytest.raises(getattr(builtins, case["raises"])):
-            eval_score(**case["inputs"], upstream_compat=True)
-        assert eval_score(**case["inputs"]) == 0
-        assert score(**case["inputs"]).error
-        return
-    assert eval_score(**case["inputs"], upstream_compat=True) == pytest.approx(case["expected"], abs=1e-9)
-    assert eval_score(**case["inputs"]) == pytest.approx(case["expected"], abs=1e-9)
+    check_eval_score(case, longdocurl)
 
 
 @cases("get_clean_string")
@@ -148,12 +135,8 @@ def test_no_right_answer_raises():
     )
 
 
-@pytest.mark.parametrize(
-    "text", ["a" + " " * 200_000 + "b", "(" * 200_000, " (" * 100_000], ids=["spaces", "open", "both"]
-)
-def test_a_long_answer_takes_no_minutes(text):
-    assert score("yes", text, "String").value == 0
-    assert get_clean_string(text) == text.strip()
+def test_a_long_answer_takes_no_minutes():
+    check_long_answers(longdocurl)
 
 
 def test_tags_that_never_end_take_no_minutes():

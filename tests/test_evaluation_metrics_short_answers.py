@@ -1,29 +1,24 @@
 """metrics/short_answers.py: the cases of tests/data/vectors/mmlongbench_doc.json, and by hand where those are silent."""
 
-import json
 import random
 import re
-from pathlib import Path
 
 import pytest
 from random_text import random_texts
+from vectors import vector_cases
 
 from mmprolong_hf.evaluation.metrics.short_answers import (
     anls_compute,
     is_exact_match,
     is_float,
     is_float_equal,
+    rule_of,
     score_text,
+    without_outer_quotes,
     without_parentheses,
 )
 
-CASES = json.loads((Path(__file__).parent / "data/vectors/mmlongbench_doc.json").read_text(encoding="utf-8"))["cases"]
-
-
-def cases(function):
-    found = [case for case in CASES if case["function"] == function]
-    assert found
-    return pytest.mark.parametrize("case", found, ids=[case["id"] for case in found])
+cases = vector_cases("mmlongbench_doc")
 
 
 @cases("is_exact_match")
@@ -120,3 +115,18 @@ def test_without_parentheses_is_what_the_regular_expression_leaves():
     for _ in range(2_000):
         text = "".join(draw.choices("ab() \t\u2003", k=draw.randrange(12)))
         assert without_parentheses(text) == re.sub(r"\s*\([^)]*\)", "", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("'a'", "a"), ("\"a'", "a"), ("a'", "a"), ("''a", "'a"), ("it's", "it's"), ("'", ""), ("", "")],
+)
+def test_one_quote_is_taken_off_each_end(text, expected):
+    assert without_outer_quotes(text) == expected
+
+
+def test_a_format_has_two_names_and_any_case():
+    rules = {"Int": min, "String": max}
+    assert [rule_of(name, rules) for name in ("Int", "INTEGER", "str", "String")] == [min, min, max, max]
+    with pytest.raises(ValueError, match="answer_format is 'Float', expected one of Int, String"):
+        rule_of("Float", rules)

@@ -14,6 +14,7 @@ from mmprolong_hf.encoding import save_processor
 from mmprolong_hf.evaluation.drawn_pages import DrawnDocuments
 from mmprolong_hf.evaluation.generate import answer, load_model
 from mmprolong_hf.evaluation.haystack import Haystack
+from mmprolong_hf.evaluation.kept_answers import keep_answers
 from mmprolong_hf.evaluation.needle import measure_needle, run_needle
 from mmprolong_hf.evaluation.needle_contexts import hide_needles
 from mmprolong_hf.evaluation.needle_kinds import KINDS, Needle, load_needle
@@ -157,6 +158,54 @@ def test_same_seed_same_bytes(checkpoint, tmp_path):
         assert first == second, file
     other = json.loads((tmp_path / "c" / "needle.json").read_text())
     assert json.loads((tmp_path / "a" / "needle.json").read_text())["records"] != other["records"]
+
+
+def test_a_stopped_measurement_asks_what_is_missing_and_ends_the_same(tmp_path):
+    outputs = right_answers(load_needle())
+    [stop, *_] = stopped = sorted(id for id in outputs if id.split()[2] == "1")
+    whole = measure_needle(Scripted(outputs), PROCESSOR, DRAWN, **GRID)
+    for lacking in (stopped, [stop]):  # a KeyError of the script stops each before the last is asked
+        told = {id: output for id, output in outputs.items() if id not in lacking}
+        with pytest.raises(KeyError), keep_answers(Scripted(told), tmp_path / "answers.jsonl") as keeping:
+            measure_needle(keeping, PROCESSOR, DRAWN, **GRID)
+    last = Scripted(outputs)
+    with keep_answers(last, tmp_path / "answers.jsonl") as keeping:
+        report = measure_needle(keeping, PROCESSOR, DRAWN, **GRID)
+    assert [ask.id for context in last.contexts for ask in context.asks] == [stop]
+    assert json.dumps(report) == json.dumps(whole)
+
+
+def answers_in(folder):
+    return [json.loads(line)["id"] for line in (folder / "needle_answers.jsonl").read_text().splitlines()]
+
+
+def test_a_folder_serves_other_lengths_and_seeds_and_mixes_nothing(tmp_path):
+    folder, grid = tiny.save_checkpoint(tmp_path / "model"), SMALL | {"trials": 1}
+    asked = []
+    for change in ({"lengths": [100]}, {"lengths": [100, 200]}, {"lengths": [100], "seed": 7}):
+        report = run_needle(folder, small_documents(), tmp_path / "out", **grid | change)
+        asked.append(answers_in(tmp_path / "out")[sum(map(len, asked)) :])
+    assert [{id.split()[1] for id in ids} for ids in asked] == [{"100"}, {"200"}, {"100"}]
+    assert [len(ids) for ids in asked] == [3, 3, 3]
+    assert report == run_needle(folder, small_documents(), tmp_path / "fresh", **grid | change)
+
+
+@pytest.mark.parametrize("change", ["weights", "rotary frequencies"])
+def test_a_folder_refuses_the_same_name_with_another_model(tmp_path, change):
+    folder, grid = tiny.save_checkpoint(tmp_path / "model"), SMALL | {"lengths": [100], "trials": 1}
+    run_needle(folder, small_documents(), tmp_path / "out", **grid)
+    before = (tmp_path / "out" / "needle.json").read_bytes()
+    if change == "weights":
+        tiny.model(seed=1).save_pretrained(folder)
+    else:
+        config = tiny.config()
+        config.text_config.rope_parameters["rope_theta"] *= 4
+        config.save_pretrained(folder)
+    with pytest.raises(
+        ValueError, match=r"holds answers of '.*weights .*', but this run's engine is .*: name another"
+    ):
+        run_needle(folder, small_documents(), tmp_path / "out", **grid)
+    assert (tmp_path / "out" / "needle.json").read_bytes() == before
 
 
 def test_pages_of_a_dataset_need_not_be_decoded(checkpoint, tmp_path):

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from mmprolong_hf.evaluation.metrics.statistics import wilson_interval
-from mmprolong_hf.evaluation.needle_report import per_length_table, summarize_needles, write_report
+from mmprolong_hf.evaluation.needle_report import per_length_table, summarize_needles, write_needle_report
 
 LENGTHS, DEPTHS = [8192, 16384, 32768], [0.0, 0.5, 1.0]
 
@@ -82,7 +82,7 @@ def test_table(report):
 
 
 def test_files(report, tmp_path):
-    write_report(report, tmp_path / "new" / "folder", title="checkpoint-7")
+    write_needle_report(report, tmp_path / "new" / "folder", title="checkpoint-7")
     folder = tmp_path / "new" / "folder"
     assert sorted(path.name for path in folder.iterdir()) == [
         "heatmap.png",
@@ -103,16 +103,26 @@ def test_files(report, tmp_path):
 def test_names_that_are_no_utf8_are_escaped(report, tmp_path):
     name = b"caf\xe9.pdf".decode("utf-8", "surrogateescape")
     report["skipped"][0]["source"] = report["records"][0]["hidden"][0]["source"]["doc_id"] = name
-    write_report(report, tmp_path, title=name)
+    write_needle_report(report, tmp_path, title=name)
     assert json.loads((tmp_path / "needle.json").read_text(encoding="ascii"))["skipped"][0]["source"] == name
     assert "caf\\udce9.pdf (unreadable)" in (tmp_path / "per_length.md").read_text(encoding="utf-8")
     assert "caf\\udce9.pdf" in (tmp_path / "needle.csv").read_text(encoding="utf-8")
 
 
-def test_a_stop_leaves_the_old_files(report, tmp_path):
-    write_report(report, tmp_path, title="old")
+def test_a_figure_that_cannot_be_drawn_leaves_the_old_files(report, tmp_path):
+    write_needle_report(report, tmp_path, title="old")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    report["summary"]["lengths"] = None  # the figure cannot be drawn
+    report["summary"]["lengths"] = None
     with pytest.raises(TypeError, match="NoneType"):
-        write_report(report, tmp_path, title="new")
-    assert (tmp_path / "heatmap.png").read_bytes() == before["heatmap.png"]
+        write_needle_report(report, tmp_path, title="new")
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+
+
+@pytest.mark.parametrize("name", ["needle.csv", "per_length.md", "heatmap.png"])
+def test_needle_json_is_there_only_with_the_other_files_of_its_run(report, tmp_path, name):
+    write_needle_report(report, tmp_path, title="old")
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()  # it cannot be written: a stop at this moment
+    with pytest.raises(IsADirectoryError):
+        write_needle_report(report, tmp_path, title="new")
+    assert not (tmp_path / "needle.json").exists()

@@ -77,7 +77,7 @@ def test_vllm_is_told_whole_rope_parameters_where_it_looks_for_them(checkpoint):
 
 def test_a_server_needs_no_checkpoint():
     endpoint = EndpointOptions("served", "http://localhost:1/v1")
-    engine = make_engine(plan("nowhere", engine="server", server=ServerOptions(endpoint, continues=False)))
+    engine = make_engine(plan("nowhere", engine="server", server=ServerOptions(endpoint, False, check_prompts=False)))
     assert engine.name == "served on http://localhost:1/v1, the answer start a message of its own"
 
 

@@ -5,7 +5,7 @@ import tiny
 import torch
 
 from mmprolong_hf.encoding import encode_document, encode_tail
-from mmprolong_hf.evaluation.prefix_cache import read_prefix, write_answers
+from mmprolong_hf.evaluation.prefix_cache import generate_answers, read_prefix
 
 PAGES = [tiny.page(seed, 84 + 28 * seed, 112) for seed in range(3)]
 
@@ -49,12 +49,12 @@ def test_answers_leave_the_prefix_as_it_was_and_stop_where_told(family):
     _, prefix = read(model, processor, 20)
     before = [(layer.keys.clone(), layer.values.clone()) for layer in prefix.keys_values.layers]
     tails = [encode_tail(processor, text) for text in ("Why?", "What is on page 2?", "12")]
-    free = write_answers(model, prefix, tails, limits=[9, 3, 6], ends=[])
+    free = generate_answers(model, prefix, tails, limits=[9, 3, 6], ends=[])
     assert [len(tokens) for tokens in free] == [9, 3, 6]
     for layer, (keys, values) in zip(prefix.keys_values.layers, before):
         assert torch.equal(layer.keys, keys)
         assert torch.equal(layer.values, values)
     end = free[0][4]
-    ended = write_answers(model, prefix, tails, limits=[9, 3, 6], ends=[end])
+    ended = generate_answers(model, prefix, tails, limits=[9, 3, 6], ends=[end])
     assert ended == [tokens[: tokens.index(end)] if end in tokens else tokens for tokens in free]
     assert len(ended[0]) < 9

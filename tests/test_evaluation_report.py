@@ -2,15 +2,13 @@ import json
 import random
 
 import pytest
-from answered import SKIPPED, answer, answers, judged, report_of, run_of, verdict
+from answered import REPORT_FILES, SKIPPED, answer, answers, judged, report_of, run_of, verdict
 from PIL import Image
 
 from mmprolong_hf.evaluation.report import build_report, write_report
 from mmprolong_hf.evaluation.report_comparison import compare_runs
 from mmprolong_hf.evaluation.report_text import report_text
 from mmprolong_hf.evaluation.scoring_run import score_by_judge, score_by_rule
-
-FILES = ("report.json", "report.md", "accuracy.png", "model_index.yaml")
 
 
 def test_the_same_answers_give_the_same_files_in_any_order(tmp_path):
@@ -20,9 +18,9 @@ def test_the_same_answers_give_the_same_files_in_any_order(tmp_path):
         folder.mkdir()
         write_report(report_of(records, score_by_rule(records) + judged(records), [SKIPPED]), folder)
         records = random.Random(0).sample(records, len(records))
-    for name in FILES:
+    for name in REPORT_FILES:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(REPORT_FILES)
     assert json.loads((tmp_path / "a/report.json").read_text())["num_answered"] == 48
     with Image.open(tmp_path / "a/accuracy.png") as image:
         assert image.size == (1620, 570)

@@ -70,6 +70,11 @@ def test_an_average_weighs_datasets_and_not_questions():
     assert row["score"] == pytest.approx(100 / 3)
 
 
+def test_an_average_of_equal_scores_has_no_interval():
+    (row,) = average_rows(by_cell(score_by_rule(answers(1.0, num=3, lengths=(65536,)))))
+    assert (row["score"], row["low"], row["high"], row["detectable"]) == (100.0, None, None, None)
+
+
 def test_methods_stay_apart_and_order_does_not_matter():
     records = answers(0.5, num=3)
     rule = score_by_rule(records)

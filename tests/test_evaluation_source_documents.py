@@ -79,6 +79,34 @@ def test_documents_of_one_name_are_told_apart():
     assert [document.name for document in dataset_documents(dataset)] == ["same 11111111", "same 22222222"]
 
 
+def set_of(*changes):
+    """Documents of a set, each with other pages."""
+    rows = [row | change for row, change in zip(tiny.documents(len(changes)), changes, strict=True)]
+    return dataset_documents(tiny.documents(1).from_list(rows, features=tiny.documents(1).features))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"doc_id": "a" * 40 + "1"}, {"doc_id": "a" * 40 + "2"}),
+        ({"doc_id": "a"}, {"doc_id": "../a"}),
+        ({"doc_id": "/a/b"}, {"doc_id": "/a-b"}),
+        ({"doc_id": "a" * 300}, {"doc_id": "a" * 301}),
+        ({"doc_id": "a", "dpi": 72}, {"doc_id": "a", "dpi": 144}),
+        ({"doc_id": "a", "engine": "x 1"}, {"doc_id": "a", "engine": "x-1"}),
+        ({"doc_id": "a", "image_format": "jpeg"}, {"doc_id": "a", "image_format": "png"}),
+    ],
+)
+def test_documents_do_not_share_pages_nor_leave_the_folder(tmp_path, first, second):
+    one, other = set_of(first, second)
+    assert one.key != other.key
+    stored = [document.store_pages([1], tmp_path / "deep/pages")[1] for document in (one, other)]
+    assert stored[0].encoded() != stored[1].encoded()
+    assert all(page.data.parent.parent == tmp_path / "deep/pages" for page in stored)
+    assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+    assert set_of(first)[0].key == one.key  # another call finds them again
+
+
 def test_pdfs_of_a_folder(tmp_path):
     write_pdf(tmp_path / "pdfs" / "a.pdf", [(200, 300), (300, 200.2)])
     write_pdf(tmp_path / "pdfs" / "more" / "b.pdf", [(100, 100)])

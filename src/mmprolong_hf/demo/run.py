@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -200,6 +201,8 @@ def _map_needles(checkpoint: Path, rows: Dataset, output: Path) -> None:
     lengths = [context_length(processor, [size] * num_pages, longest, CARD_TITLES[0]) for num_pages in NEEDLE_PAGES]
     # A card is a whole page, and a question names its page: two needles of one haystack could meet there.
     grid = {"lengths": lengths, "depths": [0.0, 0.5, 1.0], "trials": 8}
+    # Of another training of the same demo, whose answers are another model's
+    shutil.rmtree(output, ignore_errors=True)
     run_needle(str(checkpoint), rows, output, **grid, needle=needle, isolated=True)
 
 

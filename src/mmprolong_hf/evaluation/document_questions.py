@@ -18,14 +18,11 @@ from mmprolong_hf.evaluation.examples import (
     control_tokens,
     length_name,
 )
-from mmprolong_hf.evaluation.length_builder import TARGET, LengthError, build
+from mmprolong_hf.evaluation.length_builder import MIN_FILL, TARGET, LengthError, build
 from mmprolong_hf.evaluation.prompt_length import PromptCosts
 from mmprolong_hf.evaluation.prompting import MAX_NEW_TOKENS
 from mmprolong_hf.evaluation.requests import PageImage
 from mmprolong_hf.evaluation.source_documents import SourceDocument, SourceQuestion
-
-# A context that is shorter than this part of the wanted length, because there are no more pages, is not of that length.
-MIN_FILL = 0.9
 
 
 def question_examples(

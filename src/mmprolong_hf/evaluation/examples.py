@@ -181,16 +181,21 @@ def control_token_skip(id: str, found: re.Match) -> Skipped:
     )
 
 
-def length_name(tokens: int) -> str:
+def length_name(length: int | None) -> str:
     """
     A context length as ids and tables write it.
+
+    Args:
+        length (`int`, *optional*): In tokens; `None` where documents keep their own.
 
     Example:
 
     ```python
-    >>> length_name(131072), length_name(5000)
-    ('128K', '5000')
+    >>> length_name(131072), length_name(5000), length_name(None)
+    ('128K', '5000', 'own')
 
     ```
     """
-    return str(tokens) if tokens % 1024 else f"{tokens // 1024}K"
+    if length is None:
+        return "own"
+    return str(length) if length % 1024 else f"{length // 1024}K"

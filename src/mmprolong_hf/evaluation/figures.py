@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from mmprolong_hf.evaluation.report_text import length_name
+from mmprolong_hf.evaluation.examples import length_name
 
 WIDTH, HEIGHT = 5.4, 3.8  # inches, of one method
 SPREAD = 0.07  # of the distance between two lengths: intervals of several datasets stay apart
@@ -14,7 +15,8 @@ SPREAD = 0.07  # of the distance between two lengths: intervals of several datas
 
 def draw_accuracy(report: Mapping, path: str | Path) -> None:
     """
-    Write a PNG with a panel for each method and a line for each dataset; bars are 95 % intervals.
+    Write a PNG with a panel for each method and a line for each dataset; bars are 95 % intervals, and a point without one has
+    no bar.
 
     Args:
         report (`Mapping`): From [`~mmprolong_hf.evaluation.report.build_report`].
@@ -43,12 +45,10 @@ def _draw_method(axes, part: Mapping) -> None:
     for index, (name, rows) in enumerate(lines.items()):
         shift = SPREAD * (index - (len(lines) - 1) / 2)
         scores = [row["score"] for row in rows]
-        # An interval of the bootstrap may lie beside its mean by a rounding error.
-        below = [max(0.0, row["score"] - row["low"]) for row in rows]
-        above = [max(0.0, row["high"] - row["score"]) for row in rows]
+        bars = np.transpose([_bar(row) for row in rows])
         style = {"color": "black", "linewidth": 2.2, "zorder": 3} if name == "AVG" else {"linewidth": 1.2}
         at = [place[row["context_length"]] + shift for row in rows]
-        axes.errorbar(at, scores, yerr=[below, above], marker="o", markersize=4, capsize=3, label=name, **style)
+        axes.errorbar(at, scores, yerr=bars, marker="o", markersize=4, capsize=3, label=name, **style)
     axes.set_xticks(range(len(lengths)), [length_name(length) for length in lengths])
     axes.set_xlim(-0.5, len(lengths) - 0.5)
     axes.set_ylim(-2, 102)
@@ -58,3 +58,11 @@ def _draw_method(axes, part: Mapping) -> None:
     axes.grid(axis="y", color="gainsboro", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4)
+
+
+def _bar(row: Mapping) -> tuple[float, float]:
+    """How far an interval reaches below and above its mean; matplotlib draws no bar for what is not a number."""
+    if row["low"] is None:
+        return float("nan"), float("nan")
+    # An interval of the bootstrap may lie beside its mean by a rounding error.
+    return max(0.0, row["score"] - row["low"]), max(0.0, row["high"] - row["score"])

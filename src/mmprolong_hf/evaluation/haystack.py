@@ -8,12 +8,10 @@ from transformers import ProcessorMixin
 
 from mmprolong_hf.encoding import image_limits
 from mmprolong_hf.evaluation.generate import page_image
+from mmprolong_hf.evaluation.length_builder import MIN_FILL
 from mmprolong_hf.evaluation.requests import PageImage
 from mmprolong_hf.lengths import NUM_IMAGE_MARKERS, page_grid, page_tokens, sample_length, sample_span
 from mmprolong_hf.prompt import text_length
-
-# A context that is shorter than this part of the wanted length, because there are no more pages, is not of that length.
-MIN_FILL = 0.9
 
 
 def page_order(num_pages: Sequence[int], rng: random.Random) -> list[tuple[int, int]]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 TARGET = -1  # stands for the document that is asked about, where a document of the pool has its index
+# A context that is shorter than this part of the wanted length, because there are no more pages, is not of that length.
+MIN_FILL = 0.9
 
 
 class LengthError(ValueError):

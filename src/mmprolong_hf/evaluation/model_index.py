@@ -6,7 +6,8 @@ import yaml
 from huggingface_hub import EvalResult
 from huggingface_hub.repocard_data import eval_results_to_model_index
 
-from mmprolong_hf.evaluation.report_text import length_name, span
+from mmprolong_hf.evaluation.examples import length_name
+from mmprolong_hf.evaluation.report_text import span
 
 TASK = "visual-question-answering"
 # Where a dataset is on the Hub; any other goes by its own name.

@@ -12,15 +12,17 @@ from transformers import ProcessorMixin
 from mmprolong_hf.encoding import load_processor
 from mmprolong_hf.evaluation.generate import load_model
 from mmprolong_hf.evaluation.haystack import Haystack
+from mmprolong_hf.evaluation.kept_answers import keep_answers
 from mmprolong_hf.evaluation.metrics.needle import score
 from mmprolong_hf.evaluation.needle_contexts import check_distinct, hide_needles
 from mmprolong_hf.evaluation.needle_kinds import Needle, load_needle
-from mmprolong_hf.evaluation.needle_report import summarize_needles, write_report
+from mmprolong_hf.evaluation.needle_report import summarize_needles, write_needle_report
+from mmprolong_hf.evaluation.plan_engine import named_engine
 from mmprolong_hf.evaluation.requests import Context, Engine
-from mmprolong_hf.evaluation.shared_prefix import TransformersEngine
 
 LENGTHS = (8192, 16384, 32768, 65536, 131072)
 DEPTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+ANSWERS = "needle_answers.jsonl"
 THRESHOLD = 0.85  # share of needles found at which a length counts as mastered, about RULER's (arXiv 2404.06654)
 
 
@@ -38,7 +40,11 @@ def run_needle(
     skipped: Sequence[dict] = (),
 ) -> dict:
     """
-    Measure a checkpoint and write `needle.json`, `needle.csv`, `per_length.md` and `heatmap.png`.
+    Measure a checkpoint and write `needle.csv`, `per_length.md`, `heatmap.png` and, last, `needle.json`.
+
+    Each answer is written to `needle_answers.jsonl` as it comes. A run that was stopped goes on when it is called again, and
+    asks what has no answer there or a failed one. Other lengths, depths, trials, seeds, pages or needles are other
+    questions: their answers are not mixed. Those of another model are refused.
 
     Args:
         model_path (`str`): A checkpoint folder, or the id of a model on the Hub.
@@ -50,10 +56,10 @@ def run_needle(
 
     Returns:
         `dict`: The report of [`measure_needle`], with `model` and `versions`; `needle.json` holds the same, byte for byte the
-        same for the same checkpoint, pages, seed and machine.
+        same for the same checkpoint, pages, seed and machine, stopped or not.
 
     Raises:
-        ValueError: as [`measure_needle`].
+        ValueError: as [`measure_needle`], and as [`~mmprolong_hf.evaluation.kept_answers.keep_answers`].
 
     Example:
 
@@ -66,17 +72,18 @@ def run_needle(
     needle = needle or load_needle()
     _check(documents, lengths, depths, trials, needle, isolated)  # before minutes are spent on the weights
     processor = load_processor(model_path)
-    engine = TransformersEngine(load_model(model_path), processor)
-    report = {
-        "model": str(model_path),
-        "versions": {name: version(name) for name in ("mmprolong_hf", "transformers", "torch", "pillow", "pypdfium2")},
-        **measure_needle(
-            engine, processor, documents,
-            lengths=lengths, depths=depths, trials=trials, needle=needle, seed=seed, isolated=isolated,
-        ),
-        "skipped": list(skipped),
-    }  # fmt: skip
-    write_report(report, output_folder, title=str(model_path))
+    engine = named_engine(load_model(model_path), processor)
+    with keep_answers(engine, Path(output_folder, ANSWERS)) as keeping:
+        report = {
+            "model": str(model_path),
+            "versions": {name: version(name) for name in ("mmprolong_hf", "transformers", "torch", "pillow", "pypdfium2")},
+            **measure_needle(
+                keeping, processor, documents,
+                lengths=lengths, depths=depths, trials=trials, needle=needle, seed=seed, isolated=isolated,
+            ),
+            "skipped": list(skipped),
+        }  # fmt: skip
+        write_needle_report(report, output_folder, title=str(model_path))
     return report
 
 
@@ -98,7 +105,7 @@ def measure_needle(
     All depths of a length and trial are hidden in one haystack, whose pages the engine reads once.
 
     Args:
-        engine (`Engine`): Answers.
+        engine (`Engine`): Answers; one from [`~mmprolong_hf.evaluation.kept_answers.keep_answers`] goes on after a stop.
         processor (`ProcessorMixin`): The model's, from [`~mmprolong_hf.encoding.load_processor`]: it decides how many tokens
             a page is, and how large a needle must be to be read.
         documents (`Sequence[dict]`): As in [`run_needle`].

@@ -69,9 +69,9 @@ def summarize_needles(
     return summary
 
 
-def write_report(report: dict, folder: str | Path, *, title: str) -> None:
+def write_needle_report(report: dict, folder: str | Path, *, title: str) -> None:
     """
-    Write `needle.json`, `needle.csv`, `per_length.md` and `heatmap.png`, each as a whole: a stop leaves the old one or the new one.
+    Write `needle.csv`, `per_length.md`, `heatmap.png` and, last, `needle.json`: where that is, all four are whole and of one run.
 
     Args:
         report (`dict`): From [`~mmprolong_hf.evaluation.needle.measure_needle`].
@@ -80,16 +80,21 @@ def write_report(report: dict, folder: str | Path, *, title: str) -> None:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "needle.json", json.dumps(report, indent=1) + "\n")
     table = StringIO(newline="")
     writer = csv.DictWriter(table, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(map(_row, report["records"]))
-    write_whole(folder / "needle.csv", _writable(table.getvalue()))
-    write_whole(folder / "per_length.md", _writable(per_length_table(report)))
+    lengths = per_length_table(report)
     partial = folder / f"heatmap.{os.getpid()}.partial.png"
     draw_heatmap(report["summary"], report["depths"], partial, title=_writable(title))
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
+    # One of an earlier run goes first: from here on the other files are no longer that run's.
+    (folder / "needle.json").unlink(missing_ok=True)
+    write_whole(folder / "needle.csv", _writable(table.getvalue()))
+    write_whole(folder / "per_length.md", _writable(lengths))
     partial.replace(folder / "heatmap.png")
+    write_whole(folder / "needle.json", json.dumps(report, indent=1) + "\n")
 
 
 def per_length_table(report: dict) -> str:
@@ -97,7 +102,7 @@ def per_length_table(report: dict) -> str:
     Markdown: a row for each context length, and under it what they come to.
 
     Args:
-        report (`dict`): As in [`write_report`].
+        report (`dict`): As in [`write_needle_report`].
     """
     summary, lines = report["summary"], []
     lines += ["| context length | needles | found | 95 % interval | failed | tokens, mean | M-RoPE span, mean |"]

@@ -47,11 +47,13 @@ class VllmOptions:
 @dataclass(frozen=True)
 class ServerOptions:
     """
-    Of [`~mmprolong_hf.evaluation.server_engine.ServerEngine`]: which server, and whether it goes on in a message.
+    Of [`~mmprolong_hf.evaluation.server_engine.ServerEngine`]: which server, whether it goes on in a message, and whether the
+    tokens of a prompt that it tells are compared with the processor's of the plan's model.
     """
 
     endpoint: EndpointOptions
     continues: bool = True
+    check_prompts: bool = True
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict
 
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel, ProcessorMixin
 
 from mmprolong_hf.encoding import load_processor
 from mmprolong_hf.evaluation.generate import load_model
@@ -27,13 +27,25 @@ def make_engine(options: EvaluationOptions) -> Engine:
         ValueError: when the model is not there, or its context cannot be extended as asked.
     """
     if options.engine == "server":
-        return ServerEngine(options.server.endpoint, continues=options.server.continues)
+        processor = load_processor(options.model) if options.server.check_prompts else None
+        return ServerEngine(options.server.endpoint, continues=options.server.continues, processor=processor)
     config = extended_config(options.model, options.rope)
     if options.engine == "vllm":
         overrides = None if options.rope is None else vllm_overrides(config)
         return VllmEngine(options.model, hf_overrides=overrides, **asdict(options.vllm))
-    model = load_model(options.model, config)
-    engine = TransformersEngine(model, load_processor(options.model), **asdict(options.transformers))
+    processor = load_processor(options.model)
+    return named_engine(load_model(options.model, config), processor, **asdict(options.transformers))
+
+
+def named_engine(model: PreTrainedModel, processor: ProcessorMixin, **kwargs) -> TransformersEngine:
+    """
+    A model in this process as an engine, whose name tells its weights and its rotary embedding.
+
+    Args:
+        model (`PreTrainedModel`), processor (`ProcessorMixin`), kwargs: As
+            [`~mmprolong_hf.evaluation.shared_prefix.TransformersEngine`].
+    """
+    engine = TransformersEngine(model, processor, **kwargs)
     engine.name += f", weights {weights_hash(model)[:8]}, rotary {json.dumps(rotary_numbers(model))}"
     return engine
 

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mmprolong_hf.evaluation.answers import AnswerFile, current_answers, read_lines, write_json, write_lines
+from mmprolong_hf.evaluation.disk import told_if_unwritable
 from mmprolong_hf.evaluation.judge import Case, Judge, load_judge_prompts
 from mmprolong_hf.evaluation.options import EvaluationOptions, JudgeOptions
 from mmprolong_hf.evaluation.plan_engine import make_engine
@@ -42,18 +43,19 @@ def evaluate(options: EvaluationOptions) -> RunSummary:
 
     Raises:
         ValueError: when something that the plan names is not there or does not fit, or the output folder holds another
-            run. A server that refuses or costs too much is one too; what is done is kept.
+            run or cannot be written. A server that refuses or costs too much is one too; what is done is kept.
     """
     folder = Path(options.output)
     questions = plan_questions(options)
     engine = make_engine(options)
     keys = question_keys(questions.contexts)
-    write_run(folder, options, engine, questions, keys)
     try:
-        columns, retry = questions.columns, options.retry_failed
-        summary = run_contexts(questions.contexts, engine, folder, columns, keys=keys, retry_failed=retry)
-        if options.judge is not None:
-            judge_answers(folder, options.judge)
+        with told_if_unwritable(folder):
+            write_run(folder, options, engine, questions, keys)
+            columns, retry = questions.columns, options.retry_failed
+            summary = run_contexts(questions.contexts, engine, folder, columns, keys=keys, retry_failed=retry)
+            if options.judge is not None:
+                judge_answers(folder, options.judge)
     except (EndpointRefused, BudgetSpent) as error:
         raise ValueError(f"{error}. What is done is kept; the same command goes on") from error
     return summary
@@ -121,20 +123,24 @@ def judge_answers(folder: str | Path, options: JudgeOptions) -> None:
     Args:
         folder (`str` or `Path`): Of the run.
         options (`JudgeOptions`): Who judges.
+
+    Raises:
+        ValueError: when another run answers or judges in the folder.
     """
-    _, answers = read_run(folder)
-    cases = [
-        Case(id, answer["asked"], judged_gold(answer), parsed_answer(answer), answer["answer_format"])
-        for id, answer in answers.items()
-        if answer["error"] is None
-    ]
-    path, prompts = Path(folder, REPLIES), load_judge_prompts(options.prompts)
-    # What was spent is counted in the file of the replies, so that the limit holds over all calls of a run.
-    with closing(ReplyCache(path)) as replies, closing(Budget(options.max_usd, path)) as budget:
-        judge = Judge(options.endpoint, replies, prompts, temperature=options.temperature, budget=budget)
-        verdicts = {verdict.id: asdict(verdict) for verdict in judge.verdicts(cases)}
-    of = {case.id: {"prediction": case.prediction, "gold": gold_hash(answers[case.id])} for case in cases}
-    write_lines(Path(folder, VERDICTS), (verdicts[id] | {"name": judge.name} | about for id, about in of.items()))
+    with AnswerFile(Path(folder, ANSWERS)):  # two judges would pay twice, and the slower one's verdicts would stay
+        _, answers = read_run(folder)
+        cases = [
+            Case(id, answer["asked"], judged_gold(answer), parsed_answer(answer), answer["answer_format"])
+            for id, answer in answers.items()
+            if answer["error"] is None
+        ]
+        path, prompts = Path(folder, REPLIES), load_judge_prompts(options.prompts)
+        # What was spent is counted in the file of the replies, so that the limit holds over all calls of a run.
+        with closing(ReplyCache(path)) as replies, closing(Budget(options.max_usd, path)) as budget:
+            judge = Judge(options.endpoint, replies, prompts, temperature=options.temperature, budget=budget)
+            verdicts = {verdict.id: asdict(verdict) for verdict in judge.verdicts(cases)}
+        of = {case.id: {"prediction": case.prediction, "gold": gold_hash(answers[case.id])} for case in cases}
+        write_lines(Path(folder, VERDICTS), (verdicts[id] | {"name": judge.name} | about for id, about in of.items()))
 
 
 def score_run(folder: str | Path) -> list[ScoreRecord]:
@@ -167,9 +173,11 @@ def report_run(folder: str | Path, others: Sequence[str | Path] = (), suites: Se
         `dict`: The report, as [`~mmprolong_hf.evaluation.report.build_report`].
 
     Raises:
-        ValueError: when a folder holds no run, two runs cannot be compared, or a result of VLMEvalKit cannot be read.
+        ValueError: when a folder holds no run, two runs cannot be compared, a result of VLMEvalKit cannot be read, or the
+            folder cannot be written.
     """
-    scores = score_run(folder)
+    with told_if_unwritable(folder):
+        scores = score_run(folder)
     run, answers = read_run(folder)
     comparison = [
         {**part, "other": str(other)}
@@ -178,7 +186,8 @@ def report_run(folder: str | Path, others: Sequence[str | Path] = (), suites: Se
     ]
     of_suites = [score for path in suites for score in read_results(path)]
     report = build_report(run, answers, scores, comparison, of_suites)
-    write_report(report, folder)
+    with told_if_unwritable(folder):
+        write_report(report, folder)
     return report
 
 

@@ -66,7 +66,7 @@ def read_prefix(
 
 
 @torch.no_grad()
-def write_answers(
+def generate_answers(
     model: PreTrainedModel,
     prefix: PrefixCache,
     tails: Sequence[torch.Tensor],

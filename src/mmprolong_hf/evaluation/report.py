@@ -58,7 +58,7 @@ def build_report(
         "num_skipped": len(run["skipped"]),
         "num_unjudged": 0 if run["options"]["judge"] is None else _num_unjudged(ordered, judged),
         "skips": _skip_rows(run["skipped"]),
-        "notes": run["notes"],
+        "notes": [*run["notes"], *_server_notes(run, ordered)],
         "methods": [_method_part(method, records, skipped) for method, records in methods.items()],
         "lengths": _length_rows(ordered),
         "guards": _guards_part(ordered, rules),
@@ -80,23 +80,12 @@ def write_report(report: Mapping, folder: str | Path) -> None:
     """
     folder = Path(folder)
     draw_accuracy(report, folder / FIGURE)
-    report = _published(report)
     write_json(folder / REPORT, report)
     write_whole(folder / TEXT, report_text(report, FIGURE))
     if report["num_answered"] < report["num_questions"] or report["num_unjudged"]:
         (folder / MODEL_INDEX).unlink(missing_ok=True)
     else:
         write_whole(folder / MODEL_INDEX, model_index_yaml(report))
-
-
-def _published(report: Mapping) -> dict:
-    """The report with `None` for intervals of averages without width: equal scores do not make a mean certain."""
-    nothing = {"low": None, "high": None}
-    methods = [
-        {**part, "averages": [row | nothing if row["low"] == row["high"] else row for row in part["averages"]]}
-        for part in report["methods"]
-    ]
-    return {**report, "methods": methods}
 
 
 def _method_part(method: Method, records: Sequence[ScoreRecord], skipped: Mapping) -> dict:
@@ -119,6 +108,22 @@ def _num_unjudged(answers: Sequence[Mapping], judged: Sequence[ScoreRecord]) -> 
     """Answers that the judge has yet to see. One that it failed on is none: that is counted as a failure."""
     seen = {record.id for record in judged if record.error != NOT_JUDGED}
     return sum(answer["error"] is None and answer["id"] not in seen for answer in answers)
+
+
+def _server_notes(run: Mapping, answers: Sequence[Mapping]) -> list[str]:
+    """What cannot be known of a model that a server holds."""
+    if run["processor"] is None:
+        return []
+    notes = ["The answers are a server's: its model is known by name and address, its weights were not seen."]
+    answered = [answer for answer in answers if answer["error"] is None]
+    if uncounted := sum(answer["prompt_tokens"] is None for answer in answered):
+        notes.append(
+            f"For {uncounted} of {len(answered)} answers the server told no prompt tokens: whether it read every page in full is "
+            "not known."
+        )
+    elif not run["options"]["server"]["check_prompts"]:
+        notes.append("The server's prompt tokens were not compared with the pages' (check_prompts is off).")
+    return notes
 
 
 def _skip_rows(skipped: Sequence[Mapping]) -> list[dict]:

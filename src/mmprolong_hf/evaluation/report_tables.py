@@ -115,7 +115,8 @@ def average_rows(cells: Mapping[Cell, Sequence[ScoreRecord]]) -> list[dict]:
 
     Returns:
         `list[dict]` with `name`, `context_length` (`None` for "ALL"), `num`, `score`, `low`, `high` and
-        `detectable`, 0 to 100.
+        `detectable`, 0 to 100. `low` and `high` are `None` where the interval has no width: equal scores do not make a
+        mean certain.
     """
     lengths = sorted({length for _, length in cells if length is not None})
     full = [length for length in lengths if all((dataset, length) in cells for dataset in DOCUMENT_SETS)]
@@ -133,10 +134,10 @@ def _average(
         for dataset in DOCUMENT_SETS
         for at in lengths
     }
-    low, high = bootstrap_interval(strata)
+    low, high = (100 * bound for bound in bootstrap_interval(strata))
     mean = sum(sum(values) / len(values) for values in strata.values()) / len(strata)
     row = {"name": name, "context_length": length, "num": sum(map(len, strata.values())), "interval": "bootstrap"}
-    row |= {"score": 100 * mean, "low": 100 * low, "high": 100 * high}
+    row |= {"score": 100 * mean, "low": None if low == high else low, "high": None if low == high else high}
     return row | {"detectable": _detectable(strata)}
 
 

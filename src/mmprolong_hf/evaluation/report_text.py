@@ -5,26 +5,8 @@ from importlib import resources
 
 from jinja2 import Environment, StrictUndefined
 
-from mmprolong_hf.evaluation import examples
+from mmprolong_hf.evaluation.examples import length_name
 from mmprolong_hf.evaluation.guards import MOST_SPRAYS, SPARE_NUMBERS, SPARE_WORDS, STRATEGIES
-
-
-def length_name(length: int | None) -> str:
-    """
-    A context length as papers write it.
-
-    Args:
-        length (`int`, *optional*): In tokens; `None` where documents keep their own.
-
-    Example:
-
-    ```python
-    >>> length_name(131072), length_name(1000), length_name(None)
-    ('128K', '1000', 'own')
-
-    ```
-    """
-    return "own" if length is None else examples.length_name(length)
 
 
 def report_text(report: Mapping, figure: str) -> str:

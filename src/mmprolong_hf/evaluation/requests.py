@@ -10,6 +10,10 @@ from typing import Protocol
 
 from PIL import Image
 
+# Codes that an answer's error begins with
+NO_REPLY = ("unreachable", "timed_out", "cut")
+OTHER_PROMPT = "other_prompt"  # the server read other pages than it was sent
+
 
 @dataclass(frozen=True)
 class PageImage:
@@ -124,6 +128,24 @@ class Answer:
     prefilled_tokens: int | None = None
     largest_position: int | None = None
     error: str | None = None
+
+
+def failed_by_server(error: str | None) -> bool:
+    """
+    Whether an answer failed for a reason that lies with a server and not with the question.
+
+    Args:
+        error (`str`, *optional*): The answer's.
+
+    Example:
+
+    ```python
+    >>> failed_by_server("timed_out: no answer after 60 s"), failed_by_server("http_400: too long"), failed_by_server(None)
+    (True, False, False)
+
+    ```
+    """
+    return error is not None and error.partition(":")[0] in (*NO_REPLY, OTHER_PROMPT)
 
 
 class Engine(Protocol):

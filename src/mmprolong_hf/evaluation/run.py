@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mmprolong_hf.evaluation.answers import AnswerFile, current_answers, read_lines
-from mmprolong_hf.evaluation.requests import Answer, Ask, Context, Engine
+from mmprolong_hf.evaluation.requests import Answer, Ask, Context, Engine, failed_by_server
 
 ANSWERS = "answers.jsonl"
 
@@ -67,7 +67,8 @@ def run_contexts(
         columns (`Mapping[str, Mapping]`, *optional*): A question's id -> what its record says beside the answer:
             dataset, right answer, and so on.
         keys (`Mapping[str, str]`, *optional*): [`question_keys`] of the contexts, where they are known.
-        retry_failed (`bool`): Ask again what failed before.
+        retry_failed (`bool`): Ask again all that failed before. What failed by a server that did not reply, or read other
+            pages, is always asked again.
 
     Raises:
         ValueError: when two questions have one id, when the folder holds answers of another engine or another run
@@ -77,7 +78,7 @@ def run_contexts(
     with AnswerFile(path) as file:  # before it is read: what another run writes now would be asked twice
         answered = current_answers(read_lines(path), keys)
         _check_engine(engine, answered, path)
-        kept = {id: record for id, record in answered.items() if not (retry_failed and record["error"])}
+        kept = {id: record for id, record in answered.items() if not _is_asked_again(record["error"], retry_failed)}
         failed = sum(record["error"] is not None for record in kept.values())
         summary = RunSummary(len(keys), len(kept), failed)
         with tqdm(total=len(keys), initial=len(kept), desc="questions", unit="question") as bar:
@@ -110,6 +111,10 @@ def question_keys(contexts: Sequence[Context]) -> dict[str, str]:
                 raise ValueError(f"two questions have the id {ask.id!r}, expected one of each")
             keys[ask.id] = context.key(ask)
     return keys
+
+
+def _is_asked_again(error: str | None, retry_failed: bool) -> bool:
+    return error is not None and (retry_failed or failed_by_server(error))
 
 
 def _check_engine(engine: Engine, answered: Mapping[str, Mapping], path: Path) -> None:

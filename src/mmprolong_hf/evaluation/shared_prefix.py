@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 import mmprolong_hf
 from mmprolong_hf.encoding import encode_tail, encode_turn, image_limits
 from mmprolong_hf.evaluation.page_features import PageFeatures, UnreadablePageError
-from mmprolong_hf.evaluation.prefix_cache import PrefixCache, read_prefix, write_answers
+from mmprolong_hf.evaluation.prefix_cache import PrefixCache, generate_answers, read_prefix
 from mmprolong_hf.evaluation.requests import Answer, Ask, Context
 
 
@@ -94,7 +94,7 @@ class TransformersEngine:
         """
         tails = [encode_tail(self.processor, ask.text, ask.answer_start) for ask in asks]
         limits = [ask.max_new_tokens for ask in asks]
-        written = write_answers(self.model, prefix, tails, limits=limits, ends=self.ends)
+        written = generate_answers(self.model, prefix, tails, limits=limits, ends=self.ends)
         return [
             Answer(
                 ask.id,

@@ -16,6 +16,7 @@ from PIL import Image
 
 from mmprolong_hf.evaluation.benchmark_fields import read_utf8
 from mmprolong_hf.evaluation.benchmark_rows import ANSWER_FORMATS
+from mmprolong_hf.evaluation.disk import told_if_unwritable
 from mmprolong_hf.evaluation.examples import Skipped
 from mmprolong_hf.evaluation.needle_pdfs import DPI, PdfFolder
 from mmprolong_hf.evaluation.requests import PageImage
@@ -50,7 +51,8 @@ class SourceDocument:
 
     Args:
         name (`str`): As prompts call it; unique in the dataset.
-        key (`str`): Of the pages' pixels: the file's hash, the resolution and what rendered it. Good as a folder's name.
+        key (`str`): Of the pages' pixels: a hash of the document's id, the resolution, what rendered it and the format. Good as
+            a folder's name.
         sizes (`tuple[tuple[int, int], ...]`): (width, height) in pixels of each page.
         image_format (`str`): One of `synthesis.images.IMAGE_FORMATS`.
         open_pages (`Callable`): Gives the pages as rows of `datasets.Image(decode=False)`.
@@ -76,17 +78,15 @@ class SourceDocument:
             `dict[int, PageImage]`: For each number.
 
         Raises:
-            ValueError: when a page cannot be rendered, or has another size than `sizes` says, by which its tokens are counted.
+            ValueError: when a page cannot be rendered or stored, or has another size than `sizes` says, by which its tokens are
+                counted.
         """
         folder = Path(folder, self.key)
         paths = {number: folder / f"page{number:05d}.{self.image_format}" for number in numbers}
         if missing := [number for number, path in paths.items() if not path.exists()]:
-            folder.mkdir(parents=True, exist_ok=True)
             pages = self.open_pages()
             for number in missing:
-                unfinished = paths[number].with_suffix(f".{os.getpid()}")
-                unfinished.write_bytes(self._read(pages, number))
-                unfinished.replace(paths[number])  # a page that is there is whole, also after a kill
+                _write_page(self._read(pages, number), paths[number])
         return {number: PageImage(path) for number, path in paths.items()}
 
     def _read(self, pages: Sequence[dict], number: int) -> bytes:
@@ -101,6 +101,18 @@ class SourceDocument:
                     "row says: build the set again"
                 )
         return data
+
+
+def _write_page(data: bytes, path: Path) -> None:
+    """Under a name of this process first: a page that is there is whole, also after a kill."""
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    with told_if_unwritable(path.parent.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            unfinished.write_bytes(data)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def _by(size: tuple[int, int]) -> str:
@@ -124,11 +136,10 @@ def dataset_documents(dataset: Dataset) -> list[SourceDocument]:
         asked = tuple(
             _question(q, f"{name}/{k}", f"question {k} of {row['source']}") for k, q in enumerate(row["questions"], 1)
         )
-        key = _key(row["doc_id"], row["dpi"], row["engine"])
+        key = _key(row["doc_id"], row["dpi"], row["engine"], row["image_format"])
         sizes = tuple((width, height) for width, height in row["page_sizes"])
-        documents.append(
-            SourceDocument(name, key, sizes, row["image_format"], partial(_row_images, rows, index), asked)
-        )
+        open_pages = partial(_row_images, rows, index)
+        documents.append(SourceDocument(name, key, sizes, row["image_format"], open_pages, asked))
     return documents
 
 
@@ -141,8 +152,8 @@ def _unique_names(named: Sequence[tuple[str, str]]) -> list[str]:
     return [name if counts[name] == 1 else f"{name} {doc_id[:8]}" for name, doc_id in named]
 
 
-def _key(doc_id: str, dpi: int, engine: str) -> str:
-    return f"{doc_id[:32]}-{dpi}-{engine.replace(' ', '-')}"
+def _key(doc_id: str, dpi: int, engine: str, image_format: str) -> str:
+    return hashlib.sha256(json.dumps([doc_id, dpi, engine, image_format]).encode("ascii")).hexdigest()
 
 
 def pdf_documents(
@@ -171,9 +182,9 @@ def pdf_documents(
     documents, skipped = [], []
     for index, name in enumerate(names):
         row = rows[index]
-        key = _key(hashlib.sha256(row["images"].pdf).hexdigest(), dpi, row["images"].engine)
-        sizes, open_pages = tuple(row["page_sizes"]), partial(_row_images, rows, index)
-        documents.append(SourceDocument(name, key, sizes, row["images"].image_format, open_pages, tuple(asked[name])))
+        pages, sizes, open_pages = row["images"], tuple(row["page_sizes"]), partial(_row_images, rows, index)
+        key = _key(hashlib.sha256(pages.pdf).hexdigest(), dpi, pages.engine, pages.image_format)
+        documents.append(SourceDocument(name, key, sizes, pages.image_format, open_pages, tuple(asked[name])))
     for name, pdf in unusable.items():
         ids = [f"the document {name}", *(question.id for question in asked[name])]
         skipped += [Skipped(id, pdf["reason"], f"{pdf['source']}: {pdf['detail']}") for id in ids]

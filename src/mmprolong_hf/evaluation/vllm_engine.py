@@ -105,7 +105,7 @@ class VllmEngine:
             ValueError: vLLM's, e.g. for more tokens than `max_model_len` or more pages than `max_images`.
         """
         try:
-            content = sendable_parts(context)
+            content, _ = sendable_parts(context)
         except BadPage as error:
             yield from (Answer(ask.id, "", error=str(error)) for ask in context.asks)
             return

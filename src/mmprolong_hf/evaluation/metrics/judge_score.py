@@ -7,9 +7,11 @@ import re
 from mmprolong_hf.evaluation.metrics.score import Score
 
 _POINTS = re.compile(r"\[Score\]:\s*(-?\d+)\s*points?")
-_MARK = "[JSON]:"
+_JSON = re.compile(r"\[JSON\]:")
+_MARKS = re.compile(f"{_POINTS.pattern}|{_JSON.pattern}")
 _SCORE, _COUNT, _COVERED = "answer_score", "student_answer_count", "covered_count"
-_FIRST, _LAST = 0, -1  # which of several marks counts
+_KEYS = re.compile(f'"(?:{_SCORE}|{_COUNT}|{_COVERED})":')
+_FIRST, _LAST = 0, -1  # which of several numbers without a mark counts
 _BAD_REPLY = (ArithmeticError, RecursionError, TypeError, ValueError)
 
 
@@ -18,20 +20,21 @@ def judge_score(gold: str, judge_response: str, answer_format: str, *, upstream_
     What a judge's reply is worth. A `"List"` is the F1 of covered items; any other answer has the points the judge
     gave.
 
-    Points stand before "point" or "points" behind "[Score]:", else as `answer_score` in the JSON behind "[JSON]:",
-    else as `"answer_score": ...` anywhere. For a list the judge counts the items that the model gave
+    Points stand before "point" or "points" behind "[Score]:", or as `answer_score` in the JSON behind "[JSON]:", or
+    without a mark as `"answer_score": ...`. For a list the judge counts the items that the model gave
     (`student_answer_count`) and the right ones among them (`covered_count`).
 
-    A judge may repeat what the model wrote before it gives its own score, so of several marks of a kind the last one
-    counts. Counts are whole numbers, and no more is covered than the model gave or the right answer holds.
+    A judge may repeat what the model wrote, with marks in it. So the last mark counts, of whichever kind, and none within
+    a quotation: behind `"`, `“` or `'`, or on a line that begins with ">". Counts are whole numbers, and no more is covered
+    than the model gave or the right answer holds.
 
     Args:
         gold (`str`): The right answer; a `"List"` is written as JSON.
         judge_response (`str`): The judge's reply.
         answer_format (`str`): `"List"`, or another.
-        upstream_compat (`bool`): Take the first mark, return points beyond 0 to 1 as they are, make an F1 of any counts,
-            and raise what upstream raises. Without it, points are clamped, a reply without a score or with counts that
-            cannot be is 0, and [`score`] tells which.
+        upstream_compat (`bool`): Take "[Score]:" before "[JSON]:" and the first of several, return points beyond 0 to 1
+            as they are, make an F1 of any counts, and raise what upstream raises. Without it, points are clamped, a
+            reply without a score or with counts that cannot be is 0, and [`score`] tells which.
 
     Raises:
         TypeError, ValueError, ZeroDivisionError: with `upstream_compat` only, for counts that are no numbers, a right
@@ -73,8 +76,10 @@ def score(gold: str, judge_response: str, answer_format: str) -> Score:
 
     ```
     """
+    is_list = answer_format == "List"
+    own = _own_words(judge_response, _JSON if is_list else _MARKS)
     try:
-        value = _checked_f1(gold, judge_response) if answer_format == "List" else _points(judge_response, _LAST)
+        value = _checked_f1(gold, own) if is_list else _points(own, _LAST)
     except _BAD_REPLY as error:
         return Score(0.0, f"the judge gave counts that make no score for the gold {gold!r}: {error}")
     if value is None:
@@ -86,9 +91,24 @@ def score(gold: str, judge_response: str, answer_format: str) -> Score:
     return Score(value)
 
 
+def _own_words(reply: str, marks: re.Pattern) -> str:
+    """From the judge's last mark on, without those that it quotes; where it has none, all but the keys that it quotes."""
+    unquoted = marks.sub(_blank_if_quoted, reply)
+    if starts := [mark.start() for mark in marks.finditer(unquoted)]:
+        return unquoted[starts[-1] :]
+    return _KEYS.sub(_blank_if_quoted, unquoted)
+
+
+def _blank_if_quoted(mark: re.Match) -> str:
+    # a text in JSON is a quotation too; an escaped quote does not end it
+    before = mark.string[mark.string.rfind("\n", 0, mark.start()) + 1 : mark.start()].replace('\\"', "")
+    is_open = before.count('"') % 2 == 1 or before.count("“") > before.count("”")
+    return " " if is_open or before.endswith("'") or before.lstrip().startswith(">") else mark[0]
+
+
 def _points(reply: str, which: int) -> float | None:
-    if found := _POINTS.findall(reply):
-        return float(found[which])
+    if found := _POINTS.search(reply):
+        return float(found[1])
     value = _value(reply, _SCORE, r"-?\d+(?:\.\d+)?", which)
     try:
         return None if value is None else float(value)
@@ -131,16 +151,16 @@ def _counts(reply: str, which: int) -> tuple[object, object]:
 
 def _value(reply: str, key: str, number: str, which: int) -> object:
     """What the JSON object behind the mark says of a key; without one, the number behind the quoted key."""
-    found = _json_behind_mark(reply, which)
+    found = _json_behind_mark(reply)
     if found is not None:
         return found.get(key)
     numbers = re.findall(rf'"{key}":\s*({number})', reply)
     return float(numbers[which]) if numbers else None
 
 
-def _json_behind_mark(reply: str, which: int) -> dict | None:
-    mark = reply.find(_MARK) if which == _FIRST else reply.rfind(_MARK)
-    start = reply.find("{", mark) if mark >= 0 else -1
+def _json_behind_mark(reply: str) -> dict | None:
+    mark = _JSON.search(reply)
+    start = reply.find("{", mark.end()) if mark else -1
     if start < 0:
         return None
     try:

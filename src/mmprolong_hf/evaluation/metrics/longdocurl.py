@@ -7,7 +7,6 @@ list; an extracted "1,234" stays a text, and so the number 1234, where upstream 
 runs them with `eval()`.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 
 from mmprolong_hf.evaluation.metrics.answerable_f1 import eval_acc_and_f1
@@ -18,7 +17,9 @@ from mmprolong_hf.evaluation.metrics.short_answers import (
     is_exact_match,
     is_float,
     is_float_equal,
+    rule_of,
     score_text,
+    without_outer_quotes,
     without_parentheses,
 )
 
@@ -26,7 +27,6 @@ NUM_QUESTIONS = 2325  # of the whole benchmark
 FAILED = "Fail to extract"
 
 _UNITS = ["kg", "mm", "m", "meters", "acres", "minutes", "mile", "miles", "million", "thousand", "billion"]
-_OUTER_QUOTES = re.compile(r"^['\"]|['\"]$")
 
 
 def get_clean_string(s: object) -> str:
@@ -49,7 +49,7 @@ def get_clean_string(s: object) -> str:
         if text.endswith(unit):
             text = text.rstrip(unit).strip()
     text = without_parentheses(text).strip()
-    text = _OUTER_QUOTES.sub("", text).strip()
+    text = without_outer_quotes(text).strip()
     return text.lstrip("$").strip().lstrip("£").strip().rstrip("%").strip()
 
 
@@ -85,15 +85,12 @@ def _clean_items(items: list) -> list[str]:
     return [get_clean_string(text) for text in texts]
 
 
-_UPSTREAM_RULES = {"Integer": _score_integer, "Float": _score_float, "String": _score_string, "None": _score_string}
 _RULES = {
-    "int": _score_integer,
-    "integer": _score_integer,
-    "float": _score_float,
-    "str": _score_string,
-    "string": _score_string,
-    "none": _score_string,
-    "list": _score_list,
+    "Integer": _score_integer,
+    "Float": _score_float,
+    "String": _score_string,
+    "None": _score_string,
+    "List": _score_list,
 }
 
 
@@ -129,7 +126,7 @@ def eval_score(gold: object, prediction: object, answer_format: str, *, upstream
     ```
     """
     if upstream_compat:
-        return _UPSTREAM_RULES.get(answer_format, _score_list)(gold, prediction)
+        return _RULES.get(answer_format, _score_list)(gold, prediction)
     return score(gold, prediction, answer_format).value
 
 
@@ -151,9 +148,7 @@ def score(gold: object, prediction: object, answer_format: str) -> Score:
 
     ```
     """
-    rule = _RULES.get(answer_format.lower())
-    if rule is None:
-        raise ValueError(f"answer_format is {answer_format!r}, expected one of Integer, Float, String, None and List")
+    rule = rule_of(answer_format, _RULES)
     try:
         if rule is _score_integer:
             int(get_clean_string(gold))

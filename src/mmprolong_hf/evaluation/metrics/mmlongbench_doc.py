@@ -6,8 +6,6 @@ have either of the names in use ("Int" or "Integer", "Str" or "String", in any c
 takes it for a list. Lists are read as literals: upstream runs them with `eval()`.
 """
 
-import re
-
 from mmprolong_hf.evaluation.metrics.literals import LITERAL_ERRORS, as_list
 from mmprolong_hf.evaluation.metrics.score import Score
 from mmprolong_hf.evaluation.metrics.short_answers import (
@@ -15,11 +13,11 @@ from mmprolong_hf.evaluation.metrics.short_answers import (
     is_exact_match,
     is_float,
     is_float_equal,
+    rule_of,
     score_text,
+    without_outer_quotes,
     without_parentheses,
 )
-
-_OUTER_QUOTES = re.compile(r"^['\"]|['\"]$")
 
 
 def get_clean_string(s: object) -> str:
@@ -35,7 +33,7 @@ def get_clean_string(s: object) -> str:
     ```
     """
     text = without_parentheses(str(s).lower().strip()).strip()
-    text = _OUTER_QUOTES.sub("", text).strip()
+    text = without_outer_quotes(text).strip()
     return text.lstrip("$").strip().rstrip("%").strip()
 
 
@@ -68,15 +66,12 @@ def _score_list(gold: object, prediction: object) -> float:
     return min(map(anls_compute, golds, predictions))
 
 
-_UPSTREAM_RULES = {"Int": _score_int, "Float": _score_float, "Str": _score_string, "None": _score_string}
 _RULES = {
-    "int": _score_int,
-    "integer": _score_int,
-    "float": _score_float,
-    "str": _score_string,
-    "string": _score_string,
-    "none": _score_string,
-    "list": _score_list,
+    "Int": _score_int,
+    "Float": _score_float,
+    "Str": _score_string,
+    "None": _score_string,
+    "List": _score_list,
 }
 
 
@@ -111,7 +106,7 @@ def eval_score(gold: object, prediction: object, answer_format: str, *, upstream
     ```
     """
     if upstream_compat:
-        return _UPSTREAM_RULES.get(answer_format, _score_list)(gold, prediction)
+        return _RULES.get(answer_format, _score_list)(gold, prediction)
     return score(gold, prediction, answer_format).value
 
 
@@ -135,9 +130,7 @@ def score(gold: object, prediction: object, answer_format: str) -> Score:
 
     ```
     """
-    rule = _RULES.get(answer_format.lower())
-    if rule is None:
-        raise ValueError(f"answer_format is {answer_format!r}, expected one of Int, Float, Str, None and List")
+    rule = rule_of(answer_format, _RULES)
     try:
         if rule is _score_int:
             int(gold)

@@ -1,5 +1,5 @@
 """
-When two short answers about a document are the same: fixed forms, numbers and texts.
+When two short answers about a document are the same: names of formats, fixed forms, numbers and texts.
 
 The rules are those that MMLongBench-Doc (mayubo2333/MMLongBench-Doc at d73f0dc) and LongDocURL (dengc2023/LongDocURL at 3807c0e)
 have in common.
@@ -7,9 +7,11 @@ have in common.
 
 import math
 import re
+from collections.abc import Callable, Mapping
 
 from mmprolong_hf.evaluation.metrics.anls import similarity
 
+_OUTER_QUOTES = re.compile(r"^['\"]|['\"]$")
 _EXACT = re.compile(
     r"\d+(?:[-\s]\d+)?"  # a number, a telephone number, a year and month
     r"|\d{4}[-\s]\d{2}[-\s]\d{2}"  # 2019-05-01
@@ -35,6 +37,50 @@ def without_parentheses(text: str) -> str:
     *closed, rest = text.split(")")
     kept = [piece.partition("(")[0].rstrip() if "(" in piece else f"{piece})" for piece in closed]
     return "".join(kept) + rest
+
+
+def without_outer_quotes(text: str) -> str:
+    """
+    A text without a quote at its beginning and one at its end, whether or not they are a pair.
+
+    Example:
+
+    ```python
+    >>> without_outer_quotes("'about'"), without_outer_quotes("it's"), without_outer_quotes("years'")
+    ('about', "it's", 'years')
+
+    ```
+    """
+    return _OUTER_QUOTES.sub("", text)
+
+
+def rule_of(answer_format: str, rules: Mapping[str, Callable]) -> Callable:
+    """
+    The rule of a format, which may have either of the names in use ("Int" or "Integer", "Str" or "String"), in any case.
+
+    Args:
+        answer_format (`str`): As a dataset names it.
+        rules (`Mapping[str, Callable]`): A format, as the benchmark names it -> what scores a right and a predicted answer.
+
+    Raises:
+        ValueError: when none of the rules is of this format.
+
+    Example:
+
+    ```python
+    >>> rule_of("integer", {"Int": max, "Float": min})
+    <built-in function max>
+
+    ```
+    """
+    for name, rule in rules.items():
+        if _short(name) == _short(answer_format):
+            return rule
+    raise ValueError(f"answer_format is {answer_format!r}, expected one of {', '.join(rules)}")
+
+
+def _short(answer_format: str) -> str:
+    return {"integer": "int", "string": "str"}.get(answer_format.lower(), answer_format.lower())
 
 
 def is_exact_match(s: str) -> bool:
