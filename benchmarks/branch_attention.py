@@ -27,8 +27,9 @@ def measure(way: str, document: int, branches: int, args: argparse.Namespace) ->
     import torch
 
     from mmprolong_hf.attention import concatenated_attention
+    from mmprolong_hf.attention_kernels import CpuKernel
     from mmprolong_hf.layout import PackLayout
-    from mmprolong_hf.merged_attention import CpuKernel, MergedAttention
+    from mmprolong_hf.merged_attention import MergedAttention
 
     part = [document + args.branch] if way == "separate" else [document] + [args.branch] * branches
     layout = PackLayout.from_lengths([part])

@@ -15,7 +15,16 @@ HEAVY = ("torch", "transformers", "datasets", "pandas", "PIL", "matplotlib")
 
 
 def test_the_commands_in_the_order_of_the_help():
-    assert list(get_command(app).commands) == ["build", "extend", "merge", "train", "needle", "evaluate", "demo"]
+    assert list(get_command(app).commands) == [
+        "build",
+        "extend",
+        "merge",
+        "train",
+        "doctor",
+        "needle",
+        "evaluate",
+        "demo",
+    ]
 
 
 def test_the_help_loads_nothing_heavy():

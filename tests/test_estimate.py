@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from mmprolong_hf.architecture import QWEN2_5_VL_7B, Architecture
-from mmprolong_hf.estimate import CostModel, gpu_hours, head_flops, memory_per_gpu, vision_flops
+from mmprolong_hf.estimate import CostModel, gpu_hours, head_flops, vision_flops
 from mmprolong_hf.paper_samples import paper_samples
 
 K = 1024
@@ -27,7 +27,6 @@ def training_flops(architecture, lengths, image_patches, *, supervised_tokens, t
     return round(flops) + head_flops(architecture, supervised_tokens, lora=lora)
 
 
-GIB = 2**30
 PAGE = 4 * 1036  # patches of the pages that the table below was made with
 TABLE = {  # tokens of one document -> GFLOPs per token with the vision tower frozen and trained
     8 * K: (52.9, 63.9),
@@ -148,60 +147,6 @@ def test_a_utilization_is_a_share(utilization):
 def test_a_peak_is_positive():
     with pytest.raises(ValueError, match="peak_tflops is 0, expected the dense bfloat16 peak"):
         gpu_hours(1, utilization=0.4, peak_tflops=0)
-
-
-def memory(**options):
-    pack = {"pack_tokens": 128 * K, "pack_patches": 512 * K, "supervised_tokens": 128 * K}
-    return memory_per_gpu(QWEN2_5_VL_7B, **pack | options)
-
-
-def test_memory_of_a_full_pack():
-    full = memory()
-    assert full.hidden_states / GIB == pytest.approx(24.5, rel=0.01)
-    assert full.vision_hidden_states / GIB == pytest.approx(40, rel=0.01)
-    assert full.working_set / GIB == pytest.approx(13.9 + 2.0, rel=0.01)
-    assert full.logits / GIB == pytest.approx(74, rel=0.01)
-    assert full.pixel_values / GIB == pytest.approx(2.30, rel=0.01)
-    assert full.weights / GIB == pytest.approx(15.4, rel=0.01)
-    states = full.weights + full.gradients + full.optimizer
-    assert states / GIB == pytest.approx(123.6, rel=0.01)
-    assert full.gathered == 0
-    parts = (full.hidden_states, full.vision_hidden_states, full.working_set, full.logits, full.pixel_values)
-    assert full.total == states + sum(parts)
-
-
-def test_a_frozen_tower_has_no_states():
-    frozen = memory(train_vision=False)
-    assert frozen.vision_hidden_states == 0
-    assert (frozen.weights + frozen.gradients + frozen.optimizer) / GIB == pytest.approx(114.7, rel=0.01)
-
-
-def test_gpus_share_states_and_not_activations():
-    one, eight = memory(), memory(num_gpus=8)
-    assert (eight.weights + eight.gradients + eight.optimizer) / GIB == pytest.approx(15.4, rel=0.01)
-    assert eight.hidden_states == one.hidden_states
-    assert eight.gathered / GIB == pytest.approx(2 * (233.0e6 + 2 * 545e6) / GIB, rel=0.01)
-
-
-def test_lora_trains_its_adapters_alone():
-    lora = memory(lora_rank=16, train_vision=False)
-    adapters = QWEN2_5_VL_7B.lora_parameters(16)
-    assert lora.gradients == 2 * adapters
-    assert lora.optimizer == 12 * adapters
-    assert lora.weights == 2 * (QWEN2_5_VL_7B.num_parameters + adapters)
-    with_tower = memory(lora_rank=16)
-    assert with_tower.gradients - lora.gradients == 2 * QWEN2_5_VL_7B.vision_parameters
-
-
-def test_which_runs_fit():
-    """One 139 GiB GPU cannot hold full AdamW training at 128K and can hold LoRA; eight of 80 GB hold the former."""
-    labelled = {"supervised_tokens": 100, "train_vision": False}
-    assert memory(**labelled).total > 139 * GIB > memory(**labelled, lora_rank=64).total
-    assert memory(**labelled, num_gpus=8).total < 80e9
-
-
-def test_bfloat16_moments():
-    assert memory(optimizer_bytes=4).optimizer * 3 == memory().optimizer
 
 
 def test_import_needs_no_torch():

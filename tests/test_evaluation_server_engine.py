@@ -161,7 +161,8 @@ def test_a_server_that_goes_stops_the_run_and_the_next_one_asks_again(fault, tmp
     with ScriptedServer(lambda body: Answer("a", fault=fault if texts(body)[-1] in "345678" else "")) as server:
         asked = engine(server, max_retries=0, timeout=0.2, concurrency=1)
         with pytest.raises(
-            ServerFailing, match=r"chat/completions failed 5 questions in a row, the last one: .*start the server again"
+            ServerFailing,
+            match=r"chat/completions failed 5 questions in a row, the last one: .*start the server again",
         ):
             run_contexts([context(9)], asked, tmp_path)
         server.answer = lambda body: "b"

@@ -7,8 +7,9 @@ import torch
 
 from mmprolong_hf import merged_attention
 from mmprolong_hf.attention import concatenated_attention
+from mmprolong_hf.attention_kernels import CpuKernel, CudnnKernel, FlashKernel
 from mmprolong_hf.layout import Bounds, PackLayout
-from mmprolong_hf.merged_attention import CpuKernel, FlashKernel, MergedAttention
+from mmprolong_hf.merged_attention import MergedAttention
 
 SCALE = 0.3
 LENGTHS = [[5], [7, 3, 1, 4], [1], [4, 2, 2]]  # samples of 5 and 1 tokens, documents of 7 and 4 with branches
@@ -213,10 +214,11 @@ def test_keys_of_a_document_are_never_copied_for_each_branch(documents):
     assert sum(kept) > 2 * copies
 
 
-def test_the_flash_kernel_calls_what_torch_declares():
+@pytest.mark.parametrize("kernel", [FlashKernel(), CudnnKernel()])
+def test_kernels_call_what_torch_declares(kernel):
     # On the meta device nothing is computed: the calls bind, and the shapes are those that the merge counts on.
     inputs = [tensor.to("meta", torch.bfloat16) for tensor in tensors(LENGTHS)]
-    out, *grads = output_and_gradients(merged, inputs, LENGTHS, FlashKernel())
+    out, *grads = output_and_gradients(merged, inputs, LENGTHS, kernel)
     assert [tensor.shape for tensor in (out, *grads)] == [inputs[i].shape for i in (0, 0, 1, 2)]
 
 
@@ -224,16 +226,17 @@ def test_the_flash_kernel_calls_what_torch_declares():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("heads", [(4, 4), (4, 2), (6, 1)])
-def test_the_flash_kernel_equals_a_masked_softmax(heads, dtype):
+@pytest.mark.parametrize("kernel", [FlashKernel(), CudnnKernel()])
+def test_gpu_kernels_equal_a_masked_softmax(kernel, heads, dtype):
     for seed in range(8):
         lengths = random_lengths(seed)
         inputs = [tensor.to("cuda", dtype) for tensor in tensors(lengths, heads, head_dim=64, seed=seed)]
         exact = output_and_gradients(masked_softmax, [tensor.double() for tensor in inputs], lengths)
-        assert max(difference(output_and_gradients(merged, inputs, lengths, FlashKernel()), exact)) < 0.02
+        assert max(difference(output_and_gradients(merged, inputs, lengths, kernel), exact)) < 0.02
     inputs = [tensor.to("cuda", dtype) for tensor in tensors(LENGTHS, heads, head_dim=64)]
     exact = output_and_gradients(masked_softmax, [tensor.double() for tensor in inputs], LENGTHS)
     wrong = [[5], [7, 4, 4], [1], [4, 2, 2]]  # the guard: the tolerance would not hide a branch that sees its sibling
-    assert min(difference(output_and_gradients(merged, inputs, wrong, FlashKernel()), exact)) > 0.04
+    assert min(difference(output_and_gradients(merged, inputs, wrong, kernel), exact)) > 0.04
 
 
 @pytest.mark.gpu

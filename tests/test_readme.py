@@ -13,7 +13,14 @@ from mmprolong_hf.cli import app
 from mmprolong_hf.recipe import parse_recipe
 from mmprolong_hf.synthesis.plan import load_plan
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "recipes/README.md", "CHANGELOG.md", "benchmarks/RESULTS.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "recipes/README.md",
+    "CHANGELOG.md",
+    "benchmarks/RESULTS.md",
+    "docs/hardware.md",
+)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -46,7 +53,7 @@ def test_commands_of_the_cli_exist(root):
         assert used <= known, (name, used - known)
 
 
-@pytest.mark.parametrize("command", ["build", "extend", "needle", "demo"])
+@pytest.mark.parametrize("command", ["build", "extend", "doctor", "needle", "demo"])
 def test_each_command_has_help(command):
     result = CliRunner().invoke(app, [command, "--help"])
     assert result.exit_code == 0

@@ -1,6 +1,8 @@
 import pytest
 import tiny
-from test_trainer import ATTENTION, make_trainer
+from test_trainer import ATTENTION, largest_difference, make_trainer, weights
+
+from mmprolong_hf.resume import resolve
 
 
 @pytest.mark.parametrize(
@@ -31,3 +33,54 @@ def test_another_rope_or_an_incomplete_checkpoint_is_not_resumed(tmp_path):
     (checkpoint / "optimizer.pt").unlink()
     with pytest.raises(ValueError, match=r"has no optimizer\.pt: it is incomplete"):
         make_trainer(tmp_path, max_steps=4).train(resume_from_checkpoint=str(checkpoint))
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "message"),
+    [
+        ({"save_only_model": True}, None, r"has no optimizer\.pt.*only the model was saved \(save_only_model\)"),
+        (
+            {"save_only_model": True},
+            "optimizer_0",
+            r"has no optimizer\.pt.*a fsdp run wrote it; resume with the accelerate",
+        ),
+    ],
+)
+def test_a_checkpoint_without_the_optimizers_state_is_not_resumed(tmp_path, options, name, message):
+    make_trainer(tmp_path, save_strategy="steps", save_steps=2, max_steps=2, **options).train()
+    checkpoint = tmp_path / "checkpoint-2"
+    if name is not None:
+        (checkpoint / name).mkdir()
+    with pytest.raises(ValueError, match=message):
+        make_trainer(tmp_path, max_steps=4).train(resume_from_checkpoint=str(checkpoint))
+
+
+def test_last_is_the_last_complete_one(tmp_path, capsys):
+    make_trainer(tmp_path, save_strategy="steps", save_steps=1, max_steps=3).train()
+    (tmp_path / "checkpoint-3" / "complete.json").unlink()
+    assert resolve(tmp_path, "last") == str(tmp_path / "checkpoint-2")
+    line = f"not resumed: {tmp_path / 'checkpoint-3'} has no complete.json, the last file that is written\n"
+    assert capsys.readouterr().out.endswith(line)
+    resumed = make_trainer(tmp_path, max_steps=3)
+    resumed.train(resume_from_checkpoint=True)  # as Trainer writes "last"
+    assert resumed._initial_global_step == 2
+
+
+def test_a_run_resumed_at_its_end_trains_no_step_more(tmp_path):
+    """The third of five steps in an epoch; a run may be killed while it saves the final model."""
+    whole = make_trainer(tmp_path, save_strategy="steps", save_steps=3, max_steps=3)
+    whole.train()
+    resumed = make_trainer(tmp_path, max_steps=3)
+    resumed.train(resume_from_checkpoint=True)
+    assert resumed.state.global_step == 3
+    assert largest_difference(weights(resumed.model), weights(whole.model)) == 0
+
+
+def test_nothing_to_resume(tmp_path):
+    with pytest.raises(ValueError, match=r"holds no complete checkpoint$"):
+        resolve(tmp_path, "last")
+    (tmp_path / "checkpoint-7").mkdir()
+    with pytest.raises(ValueError, match=r"holds no complete checkpoint; .*checkpoint-7 has no complete\.json"):
+        resolve(tmp_path, "last")
+    with pytest.raises(ValueError, match="is 'nowhere', expected a checkpoint folder or 'last'"):
+        resolve(tmp_path, "nowhere")

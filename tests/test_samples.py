@@ -143,21 +143,6 @@ def test_a_broken_row_is_left_out_and_counted(documents, reason):
     assert len(table) == sum(len(row["questions"]) for row in tiny.documents(3)) - 1
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"images": [{"bytes": b"\xff\xd8 no picture", "path": None}]}, r"page 1 of 0\.pdf cannot be opened"),
-        ({"images": []}, r"0\.pdf has 0 page images but 1 page_sizes; mend or remove the document"),
-        ({"page_sizes": [[84, 140]]}, r"page 1 of 0\.pdf is \(84, 112\) pixels, but page_sizes says \(84, 140\)"),
-    ],
-)
-def test_a_page_that_is_not_what_was_planned_is_named(values, message):
-    documents, processor = changed(None, **values), tiny.processor()
-    table, _ = list_samples(documents, processor, max_length=4096)
-    with pytest.raises(ValueError, match=message):
-        samples_dataset(table, documents, processor)[0]
-
-
 @pytest.mark.parametrize("image_format", ["jpeg", "png"])
 def test_pages_rendered_when_read_train_as_stored_ones_do(tmp_path, image_format):
     path = report(tmp_path / "a.pdf", chapters=2)

@@ -174,7 +174,7 @@ def test_the_module_form_and_the_dry_run(world, environment):
         ),
         (["--dataset_name", "nowhere/at-all", "--dry_run"], "is longer than max_length=128"),
         (["--packs_per_step", "0"], "packs_per_step is 0"),
-        (["--resume_from_checkpoint", "last", "--output_dir", "fresh"], "fresh holds no checkpoint"),
+        (["--resume_from_checkpoint", "last", "--output_dir", "fresh"], "fresh holds no complete checkpoint"),
         (["--resume_from_checkpoint", "nowhere"], "expected a checkpoint folder or 'last'"),
         (["--output_dir", "recipe.yaml"], "output_dir recipe.yaml is a file"),
         (["--model_name_or_path", "nowhere/model"], "nowhere/model is neither a checkpoint folder nor a model"),

@@ -7,24 +7,27 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 
 from mmprolong_hf.attention import PACKED_ATTENTION
 from mmprolong_hf.config import MMProLongConfig
+from mmprolong_hf.pixels import PixelTable
 from mmprolong_hf.trainer import MMProLongTrainer
 
 ATTENTION = {"text_config": PACKED_ATTENTION, "vision_config": "sdpa"}
 
 
-def make_trainer(folder, *, model=None, eval_dataset=None, fill_dataset=None, peft_config=None, **options):
+def make_trainer(
+    folder, *, family="qwen2_5_vl", model=None, eval_dataset=None, fill_dataset=None, peft_config=None, **options
+):
     options = {
         "max_length": 128, "packs_per_step": 2, "learning_rate": 1e-3, "logging_steps": 1, "save_strategy": "no", "bf16": False,
         "use_cpu": True, "report_to": "none", "disable_tqdm": True, "num_train_epochs": 2,
         "share_documents": False,
     } | options  # fmt: skip
     return MMProLongTrainer(
-        model=tiny.model(attention=ATTENTION) if model is None else model,
+        model=tiny.model(family, ATTENTION) if model is None else model,
         args=MMProLongConfig(output_dir=str(folder), **options),
         train_dataset=tiny.documents(),
         eval_dataset=eval_dataset,
         fill_dataset=fill_dataset,
-        processing_class=tiny.processor(),
+        processing_class=tiny.processor(family),
         peft_config=peft_config,
     )
 
@@ -71,9 +74,11 @@ def test_loss_and_gradients_do_not_depend_on_packing_or_accumulation(tmp_path, g
 def test_the_loss_is_the_mean_over_answer_tokens(tmp_path):
     trainer = make_trainer(tmp_path, max_length=4096, packs_per_step=1, max_steps=1, eval_dataset=tiny.documents(3))
     samples = [row["sample"] for row in trainer.train_dataset.select(range(len(trainer.train_dataset) // 2))]
+    pixels = PixelTable.of(trainer.processing_class.image_processor)
     total = count = 0
     for sample in samples:
         inputs = trainer.data_collator([sample])
+        inputs["pixel_values"] = pixels.patches(inputs["pixel_values"], torch.float32)  # as the processor makes them
         labels = inputs.pop("labels")[0, 1:]
         with torch.no_grad():
             logits = tiny.model()(**inputs).logits[0, :-1]

@@ -1,14 +1,15 @@
 """Qwen2.5-VL with random weights, and documents of random pages with questions, made on the spot for measuring."""
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from mmprolong_hf.attention import choose_attention
 from mmprolong_hf.models import LANGUAGE_LINEARS
 from mmprolong_hf.positions import IGNORE_INDEX
 
-LORA_RANK = 16
+# Both matrices of an adapter begin with random numbers, so that both have gradients to compare.
+LORA = LoraConfig(r=16, lora_alpha=32, target_modules=LANGUAGE_LINEARS, init_lora_weights=False)
 QUESTION, ANSWER = 32, 32  # tokens
 PAGE_LABEL = 8  # tokens of text before every page
 TEXT_IDS = 500  # text tokens are drawn from these, below every special token
@@ -22,7 +23,7 @@ PAGE_GRID = (74, 56)  # patches: 1,036 tokens
 TINY_TEXT = TEXT | {
     "vocab_size": 512, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2, "rope_parameters": TEXT["rope_parameters"] | {"mrope_section": [2, 3, 3]},
-    "bos_token_id": None, "eos_token_id": None,
+    "bos_token_id": None, "eos_token_id": None, "initializer_range": 0.1,
 }  # fmt: skip
 TINY_VISION = {
     "depth": 2,
@@ -31,6 +32,7 @@ TINY_VISION = {
     "num_heads": 2,
     "out_hidden_size": 64,
     "fullatt_block_indexes": [1],
+    "initializer_range": 0.1,
 }
 TINY_IDS = {"image_token_id": 501, "video_token_id": 502, "vision_start_token_id": 503, "vision_end_token_id": 504}
 TINY_PAGE_GRID = (8, 6)  # 12 tokens
@@ -44,20 +46,19 @@ def make_config(*, layers: int | None, tiny: bool) -> Qwen2_5_VLConfig:
     )
 
 
-def make_model(config: Qwen2_5_VLConfig, device: torch.device) -> Qwen2_5_VLForConditionalGeneration:
-    """In bfloat16, with adapters that alone are trained, and with gradient checkpointing."""
+def make_model(
+    config: Qwen2_5_VLConfig, device: torch.device, attention: str | dict[str, str] | None = None
+) -> Qwen2_5_VLForConditionalGeneration:
+    """In bfloat16, made on the device, always of the same weights; with our attention if no other is named."""
     torch.manual_seed(0)
     with device:
-        model = Qwen2_5_VLForConditionalGeneration._from_config(
-            config, dtype=torch.bfloat16, attn_implementation=choose_attention()
+        return Qwen2_5_VLForConditionalGeneration._from_config(
+            config, dtype=torch.bfloat16, attn_implementation=attention or choose_attention()
         )
-    get_peft_model(model, LoraConfig(r=LORA_RANK, target_modules=LANGUAGE_LINEARS), autocast_adapter_dtype=False)
-    model.activation_checkpointing_enable()
-    return model.train()
 
 
 def trained(model: torch.nn.Module) -> list[torch.nn.Parameter]:
-    """The adapters' weights."""
+    """The weights that are trained: of adapters alone where there are some."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 

@@ -9,10 +9,11 @@ the language model's linear layers, gradient checkpointing, the vision tower fro
 forward and backward of every row, clipping and AdamW; its learning rate is 0, so that all steps have the same gradient. "separate" runs
 the samples one after the other, "shared" the document once with all its questions behind it. With one question both are the same row.
 
-First the attention itself is checked on the device, against float32. Then every row of the table is printed when it is measured: first
-the shared packs, then the separate samples, the cheapest first, as far as --seconds go. FLOPs are those of estimate.CostModel: causal
-pairs only, and what checkpointing computes again is not counted. The vision tower's seconds are measured alone, and are part of the
-step. If flash_attn_interface is there, FlashAttention-3 is measured too, each in half of the time.
+First the attention kernel is compared with float32 on the device, and left out if it is wrong. Then every row of the table is printed
+when it is measured: first the shared packs, then the separate samples, the cheapest first, as far as --seconds go. FLOPs are those of
+estimate.CostModel: causal pairs only, and what checkpointing computes again is not counted. The vision tower's seconds are measured
+alone, and are part of the step. If flash_attn_interface is there, FlashAttention-3 is measured after FlashAttention-2, each in half of
+the time.
 """
 
 import argparse
@@ -24,16 +25,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from random_document import ANSWER, PAGE_GRID, QUESTION, TINY_PAGE_GRID, make_config, make_model, make_samples, trained
-from torch.nn.attention import activate_flash_attention_impl
+from peft import get_peft_model
+from random_document import (
+    ANSWER,
+    LORA,
+    PAGE_GRID,
+    QUESTION,
+    TINY_PAGE_GRID,
+    make_config,
+    make_model,
+    make_samples,
+    trained,
+)
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from mmprolong_hf.architecture import Architecture
-from mmprolong_hf.attention import choose_attention, concatenated_attention, kernel_for
+from mmprolong_hf.attention import choose_attention
+from mmprolong_hf.attention_choice import probe_kernel
 from mmprolong_hf.collator import PackCollator
 from mmprolong_hf.estimate import CostModel, head_flops
-from mmprolong_hf.layout import PackLayout
-from mmprolong_hf.merged_attention import MergedAttention
 from mmprolong_hf.positions import IGNORE_INDEX
 from mmprolong_hf.sharing import Parts, share_prefixes
 
@@ -94,6 +104,14 @@ def make_cells(
                 flops += head_flops(architecture, number * ANSWER, lora=True)
                 cells.append(Cell(length, samples[:number], parts, float(flops)))
     return sorted(cells, key=lambda cell: (len(cell.parts) > 1, cell.flops))
+
+
+def adapted(config: Qwen2_5_VLConfig, device: torch.device) -> Qwen2_5_VLForConditionalGeneration:
+    """A model with adapters, which alone are trained, and with gradient checkpointing."""
+    model = make_model(config, device)
+    get_peft_model(model, LORA, autocast_adapter_dtype=False)
+    model.activation_checkpointing_enable()
+    return model.train()
 
 
 def train_step(model, optimizer: torch.optim.Optimizer, packs: list[dict]) -> float:
@@ -184,39 +202,6 @@ def run_table(model, cells: list[Cell], args: argparse.Namespace, deadline: floa
         )
 
 
-def check_attention(device: torch.device, head_dim: int) -> None:
-    """
-    Prints how far output and gradients in bfloat16 lie from float32, for both ways to attend from branches to their document.
-
-    Raises:
-        ValueError: when the merged way lies much farther than the one that copies keys.
-    """
-    layout = PackLayout.from_lengths([[700], [2048, 64, 1, 300], [513, 70, 65]])
-    torch.manual_seed(0)
-    tensors = [torch.randn(1, heads, layout.segments.values[-1], head_dim, device=device) for heads in (8, 2, 2)]
-    grad = torch.randn_like(tensors[0]).transpose(1, 2).bfloat16()
-
-    def results(attend: Callable, dtype: torch.dtype) -> list[torch.Tensor]:
-        inputs = [tensor.bfloat16().to(dtype).requires_grad_() for tensor in tensors]
-        out = attend(*inputs)
-        return [out, *torch.autograd.grad(out, inputs, grad.to(dtype))]
-
-    def merged(*inputs: torch.Tensor) -> torch.Tensor:
-        tokens_first = (tensor[0].transpose(0, 1) for tensor in inputs)
-        return MergedAttention.apply(*tokens_first, layout, None, kernel_for(inputs[0]))[None]
-
-    def copied(*inputs: torch.Tensor) -> torch.Tensor:
-        return concatenated_attention(*inputs, layout)
-
-    names = ("output", "gradient of queries", "gradient of keys", "gradient of values")
-    runs = results(merged, torch.bfloat16), results(copied, torch.bfloat16), results(copied, torch.float32)
-    for name, ours, theirs, exact in zip(names, *runs):
-        error, usual = (((found.float() - exact).norm() / exact.norm()).item() for found in (ours, theirs))
-        print(f"{name}: {error:.1e} from float32 merged, {usual:.1e} with copied keys")
-        if not error <= 2 * usual:
-            raise ValueError(f"merged attention: the {name} is {error:.1e} from float32, expected about {usual:.1e}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lengths", type=int, nargs="+", help="tokens of a document (32768 65536 131072)")
@@ -231,19 +216,18 @@ def main() -> None:
     config = make_config(layers=args.layers, tiny=args.tiny)
     lengths = args.lengths or ([512, 2048] if args.tiny else [32768, 65536, 131072])
     cells = make_cells(config, lengths, args.questions, TINY_PAGE_GRID if args.tiny else PAGE_GRID)
-    model = make_model(config, device)
+    model = adapted(config, device)
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     name = f"{torch.cuda.get_device_name() if CUDA else 'CPU'}, torch {torch.__version__}"
-    backends = ["FlashAttention-2", "FlashAttention-3"] if CUDA else ["CpuKernel"]
-    if not importlib.util.find_spec("flash_attn_interface"):
-        del backends[1:]
-    for done, backend in enumerate(backends, start=1):
-        if backend == "FlashAttention-3":
-            activate_flash_attention_impl("FA3")
+    kernels = ["flash_attention_2"] if CUDA else ["cpu"]
+    if CUDA and importlib.util.find_spec("flash_attn_interface"):
+        kernels.append("flash_attention_3")
+    for done, kernel in enumerate(kernels, start=1):
+        report = probe_kernel(kernel, device, model.dtype, num_heads=28, num_key_value_heads=4, head_dim=128)
         vision = choose_attention()["vision_config"]
-        print(f"\n{name}, {backend}, vision tower {vision}, {millions:,.1f}M parameters in {model.dtype}\n")
-        check_attention(device, head_dim=128)
-        run_table(model, cells, args, began + args.seconds * done / len(backends))
+        print(f"\n{name}, vision tower {vision}, {millions:,.1f}M parameters in {model.dtype}; {report}")
+        if report.reason is None:
+            run_table(model, cells, args, began + args.seconds * done / len(kernels))
 
 
 if __name__ == "__main__":

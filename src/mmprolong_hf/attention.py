@@ -7,10 +7,24 @@ from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 from transformers.utils import is_flash_attn_2_available
 
+from mmprolong_hf.attention_kernels import CpuKernel, CudnnKernel, FlashKernel, Kernel
 from mmprolong_hf.layout import Bounds, PackLayout
-from mmprolong_hf.merged_attention import CpuKernel, FlashKernel, Kernel, MergedAttention
+from mmprolong_hf.merged_attention import MergedAttention
 
 PACKED_ATTENTION = "packed_attention"
+
+# What computes it, by name; None is torch's public scaled_dot_product_attention, segment by segment. FlashAttention-3 takes the
+# place of torch's own flash attention where it is activated.
+KERNELS: dict[str, Kernel | None] = {
+    "flash_attention_3": FlashKernel(),
+    "flash_attention_2": FlashKernel(),
+    "cudnn": CudnnKernel(),
+    "cpu": CpuKernel(),
+    "sdpa": None,
+}
+_active: list[
+    str
+] = []  # the name that use_kernel was given last, of the whole process as torch's own choice of an implementation
 
 
 def packed_attention(
@@ -77,12 +91,38 @@ def packed_attention(
     return MergedAttention.apply(*tokens_first, layout, scaling, kernel)[None], None
 
 
+def default_kernel(device: torch.device, dtype: torch.dtype) -> str:
+    """
+    The name of the kernel for tensors of a device and type where none was chosen.
+
+    Example:
+
+    ```python
+    >>> default_kernel(torch.device("cpu"), torch.float32)
+    'cpu'
+
+    ```
+    """
+    if device.type == "cpu":
+        return "cpu"
+    half = dtype in (torch.float16, torch.bfloat16)
+    return "flash_attention_2" if device.type == "cuda" and half else "sdpa"
+
+
 def kernel_for(tensor: torch.Tensor) -> Kernel | None:
-    """The fused kernel for tensors of this device and type, if there is one."""
-    if tensor.device.type == "cpu":
-        return CpuKernel()
-    half = tensor.dtype in (torch.float16, torch.bfloat16)
-    return FlashKernel() if tensor.is_cuda and half else None
+    """The kernel for a tensor: the chosen one, else the default of its device and type."""
+    return KERNELS[_active[-1] if _active else default_kernel(tensor.device, tensor.dtype)]
+
+
+def use_kernel(name: str | None) -> None:
+    """
+    Lets all packed attention of this process be computed by a kernel, as
+    [`~mmprolong_hf.attention_choice.choose_kernel`] does when it has seen that it works.
+
+    Args:
+        name (`str`, *optional*): One of `KERNELS`; the default of device and type if `None`.
+    """
+    _active[:] = [] if name is None else [name]
 
 
 def concatenated_attention(

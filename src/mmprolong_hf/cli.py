@@ -1,5 +1,6 @@
 """`mmprolong`: one command per intention. Heavy libraries are imported when a command that needs them runs."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,7 @@ import typer
 from mmprolong_hf.cli_evaluation import evaluate, needle
 
 if TYPE_CHECKING:
+    from mmprolong_hf.doctor.findings import Part
     from mmprolong_hf.synthesis.plan import BuildPlan
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -141,6 +143,37 @@ def train(context: typer.Context) -> None:
     from mmprolong_hf.train import main as train_main
 
     train_main(context.args)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def doctor(
+    context: typer.Context,
+    steps: Annotated[int, typer.Option(help="Training steps to take; the first is not timed.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON lines, one a part.")] = False,
+) -> None:
+    """
+    Examine what a recipe would train here: mmprolong doctor RECIPE [--key value ...].
+
+    Versions, what is active and the proof of each, leaks, positions, speed, and what to change. It saves nothing, and fails when
+    something is wrong.
+    """
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # several GPUs of a process would share each pack
+    from mmprolong_hf.doctor.findings import show, show_json, summarize
+    from mmprolong_hf.doctor.versions import examine_versions
+
+    def told(part: "Part") -> "Part":
+        typer.echo(show_json(part) if as_json else f"{show(part)}\n")
+        return part
+
+    seen = [told(examine_versions())]
+    if not seen[0].is_wrong:  # else what follows might not even import
+        from mmprolong_hf.doctor.examination import examine
+
+        seen += [told(part) for part in examine(context.args, steps)]
+    if not as_json:
+        typer.echo(summarize(seen))
+    if any(part.is_wrong for part in seen):
+        raise typer.Exit(1)
 
 
 app.command()(needle)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from trl import SFTConfig
 
+from mmprolong_hf.attention_choice import CHOICES
 from mmprolong_hf.plan import STRATEGIES
 from mmprolong_hf.samples import OVERLONG_DOCUMENTS
 
@@ -126,6 +127,34 @@ class MMProLongConfig(SFTConfig):
     freeze_language_model: bool = field(
         default=False, metadata={"help": "Do not train the language model and its head."}
     )
+    attention_kernel: str = field(
+        default="auto",
+        metadata={
+            "help": "What computes packed attention: flash_attention_3 (its package), flash_attention_2 (in torch), cudnn or sdpa; auto: the first of these two that is there. It is compared with float32 before training."
+        },
+    )
+    liger_kernels: str = field(
+        default="auto",
+        metadata={
+            "help": "Liger's RMSNorm, SwiGLU and rotary kernels, each compared with the plain layer first; auto: where there is a GPU and liger-kernel, on: an error where they cannot be used, off."
+        },
+    )
+    save_attention: bool = field(
+        default=False,
+        metadata={
+            "help": "Let gradient checkpointing keep the outputs of attention, so that it is not computed again: faster the longer the pack, for as much memory again as the kept inputs of layers."
+        },
+    )
+    mlp_tile: int | None = field(
+        default=8192,
+        metadata={"help": "Tokens that an MLP of the language model takes at a time; null for all at once."},
+    )
+    vision_chunk: int | None = field(
+        default=8192,
+        metadata={
+            "help": "Most patches (4 to a token) that the vision tower takes at a time, in whole pages, each chunk computed again in the backward pass; null for all at once."
+        },
+    )
     model_card_template: str | None = field(
         default=None, metadata={"help": "Markdown template of the model card; TRL's own card if not given."}
     )
@@ -149,7 +178,7 @@ class MMProLongConfig(SFTConfig):
         if self.use_liger_kernel:
             raise ValueError(
                 "use_liger_kernel is not supported: Liger's patch of Qwen-VL does not import with transformers 5.23, and its "
-                "rotary patch does nothing there; leave it off (the loss is fused by TRL anyway)"
+                "rotary patch does nothing there; leave it off: liger_kernels uses the kernels, and the loss is fused by TRL"
             )
         if self.ignore_data_skip:
             raise ValueError(
@@ -163,7 +192,7 @@ class MMProLongConfig(SFTConfig):
             raise ValueError(
                 f"the seed of the plan is {self.plan_seed} (data_seed, else seed), expected 0 to {2**32 - 1}"
             )
-        for name in ("max_questions_per_pack", "balance_window", "max_questions"):
+        for name in ("max_questions_per_pack", "balance_window", "max_questions", "mlp_tile", "vision_chunk"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"{name} is {value}, expected at least 1")
         if self.max_length is None:
@@ -201,6 +230,8 @@ class MMProLongConfig(SFTConfig):
             ("packing_order", STRATEGIES),
             ("overlong_documents", OVERLONG_DOCUMENTS),
             ("rope_type", ("default", "yarn")),
+            ("attention_kernel", CHOICES),
+            ("liger_kernels", ("auto", "on", "off")),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(known)}")

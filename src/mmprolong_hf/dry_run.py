@@ -14,8 +14,9 @@ from mmprolong_hf.architecture import QWEN2_5_VL_7B, QWEN3_VL_8B, Architecture
 from mmprolong_hf.balance import rank_balance
 from mmprolong_hf.config import DataArguments, MMProLongConfig
 from mmprolong_hf.encoding import image_limits, load_processor
-from mmprolong_hf.estimate import gpu_hours, head_flops, memory_per_gpu
+from mmprolong_hf.estimate import gpu_hours, head_flops
 from mmprolong_hf.lengths import QWEN2_5_VL_LIMITS, QWEN3_VL_LIMITS
+from mmprolong_hf.memory import lever_changes, memory_per_gpu
 from mmprolong_hf.models import load_config
 from mmprolong_hf.plan import PackingPlan
 from mmprolong_hf.planning import (
@@ -53,7 +54,12 @@ def reachable(name: str, repo_type: str) -> bool:
 
 
 def describe_run(
-    table: SampleTable, architecture: Architecture, window: str, args: MMProLongConfig, lora_rank: int | None
+    table: SampleTable,
+    architecture: Architecture,
+    window: str,
+    args: MMProLongConfig,
+    lora_rank: int | None,
+    dtype: str | None,
 ) -> str:
     """
     The plan and its cost as text.
@@ -64,6 +70,7 @@ def describe_run(
         window (`str`): How the context is extended.
         args (`MMProLongConfig`): The recipe.
         lora_rank (`int` or `None`): Rank of the adapters, `None` for full training.
+        dtype (`str` or `None`): Of the weights, as the recipe names it; float32 unless it is a half type.
     """
     lora = lora_rank is not None
     cost = cost_model(architecture, args, patches_per_image=table.page_patches, lora=lora)
@@ -85,6 +92,7 @@ def describe_run(
     balance = rank_balance(np.array([plan.pack_costs(together) for together in plan.micro_steps(epoch=0)]))
     on_gpus = f"{args.num_gpus} GPU{'s'[: args.num_gpus != 1]}"
     hours = gpu_hours(flops, utilization=args.assumed_mfu, peak_tflops=args.peak_tflops) / balance
+    memory, levers = _memory(table, parts, plan, packs, architecture, args, lora_rank, dtype)
     what = "full" if lora_rank is None else f"LoRA rank {lora_rank}"
     vision = "frozen" if lora or args.freeze_vision_tower else "trained"
     rows = {
@@ -104,7 +112,8 @@ def describe_run(
         "each question alone": f"{alone:.3g} FLOPs, {alone / flops:.1f} times as many",
         "rank balance": f"{balance:.1%} on {on_gpus} (mean over slowest)",
         "GPU-hours": f"{hours:,.0f} at {args.assumed_mfu:.0%} of {args.peak_tflops:g} TFLOPS: {hours / args.num_gpus:,.1f} h on {on_gpus}",
-        "memory per GPU": _memory(table, parts, plan, packs, architecture, args, lora_rank),
+        "memory per GPU": memory,
+        "it would change by": levers,
     }
     if parts.num_samples.max() == 1:
         del rows["sharing"], rows["each question alone"]
@@ -131,24 +140,38 @@ def _memory(
     architecture: Architecture,
     args: MMProLongConfig,
     lora_rank: int | None,
-) -> str:
+    dtype: str | None,
+) -> tuple[str, str]:
+    """What a GPU holds, and what further settings would change, as text."""
     largest = packs[int(np.argmax(plan.pack_tokens(packs)))]
-    memory = memory_per_gpu(
-        architecture,
-        pack_tokens=int(parts.lengths[largest].sum()),
-        pack_patches=int(parts.patches[largest].sum()),
-        supervised_tokens=sum(int(table.num_supervised[parts[part]].sum()) for part in largest),
-        num_gpus=args.num_gpus,
-        train_vision=lora_rank is None and not args.freeze_vision_tower,
-        lora_rank=lora_rank,
+    sizes = {
+        "pack_tokens": int(parts.lengths[largest].sum()),
+        "pack_patches": int(parts.patches[largest].sum()),
+        "supervised_tokens": sum(int(table.num_supervised[parts[part]].sum()) for part in largest),
+    }
+    setup = {
+        "num_gpus": args.num_gpus,
+        "train_vision": lora_rank is None and not args.freeze_vision_tower,
+        "lora_rank": lora_rank,
+        "weight_bytes": 2 if dtype in ("bfloat16", "float16") else 4,
+        "compute_bytes": 2 if args.bf16 or dtype in ("bfloat16", "float16") else 4,
+        "optimizer": args.optim,
+        "save_attention": args.save_attention,
+        "mlp_tile": args.mlp_tile,
+        "offload": args.activation_offloading,
+        "vision_chunk": args.vision_chunk,
+        "uint8_pixels": True,
+    }
+    memory = memory_per_gpu(architecture, **sizes, **setup)
+    states, activations, other, total = (
+        f"{x / 2**30:.0f}" for x in (memory.states, memory.activations, memory.gathered, memory.total)
     )
-    states = memory.weights + memory.gradients + memory.optimizer
-    activations = memory.hidden_states + memory.vision_hidden_states + memory.working_set
-    other = memory.gathered + memory.logits + memory.pixel_values
-    total, states, activations, other = (f"{x / 2**30:.0f}" for x in (memory.total, states, activations, other))
+    gpus = f"{args.num_gpus} GPU{'s'[: args.num_gpus != 1]}"
+    changes = lever_changes(architecture, **sizes, **setup)
+    levers = "; ".join(f"{name} {change / 2**30:+.1f}" for name, change in changes.items())
     return (
-        f"{total} GiB over {args.num_gpus} GPU{'s'[: args.num_gpus != 1]}: states {states}, activations {activations}, other {other} "
-        "(an estimate, not measured)"
+        f"{total} GiB on each of {gpus}: states {states}, activations {activations}, other {other} (an estimate, not measured)",
+        f"{levers} GiB",
     )
 
 
@@ -191,4 +214,4 @@ def dry_run(data: DataArguments, args: MMProLongConfig, model: ModelConfig, load
     else:
         missing = [what for what, has in ((data.dataset_name, has_data), (name, has_model)) if not has]
         table = assumed_samples(limits, args, f"{' and '.join(missing)} cannot be reached")
-    return describe_run(table, architecture, context, args, lora_rank)
+    return describe_run(table, architecture, context, args, lora_rank, model.dtype)

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoProcessor, ProcessorMixin
 from transformers.utils import is_torchvision_available
 
 from mmprolong_hf.lengths import ImageLimits
+from mmprolong_hf.pixels import uint8_page
 from mmprolong_hf.positions import IGNORE_INDEX
 from mmprolong_hf.prompt import (
     IMAGE_PAD,
@@ -125,8 +126,10 @@ def encode_prompt(
     return dict(processor(text=[text], images=images, return_tensors="pt", add_special_tokens=False))
 
 
-def encode_page(processor: ProcessorMixin, image: Image.Image) -> dict[str, torch.Tensor]:
-    """A page as the vision tower takes it: `pixel_values` `(num_patches, patch_dim)` and `image_grid_thw` `(1, 3)`."""
+def encode_page(processor: ProcessorMixin, image: Image.Image, *, uint8: bool = False) -> dict[str, torch.Tensor]:
+    """A page's `pixel_values` `(num_patches, patch_dim)` and `image_grid_thw` `(1, 3)`; uint8 as [`~mmprolong_hf.pixels.uint8_page`]."""
+    if uint8:
+        return uint8_page(processor.image_processor, image)
     return dict(processor.image_processor(images=[image.convert("RGB")], return_tensors="pt"))
 
 
@@ -168,7 +171,7 @@ def _tokens(processor: ProcessorMixin, text: str) -> torch.Tensor:
 
 
 def encode_document(
-    processor: ProcessorMixin, images: Sequence[Image.Image], page_numbers: Sequence[int]
+    processor: ProcessorMixin, images: Sequence[Image.Image], page_numbers: Sequence[int], *, uint8: bool = False
 ) -> dict[str, torch.Tensor]:
     """
     The part of a sample that all questions about the same pages have in common.
@@ -176,6 +179,7 @@ def encode_document(
     Args:
         images (`Sequence[PIL.Image.Image]`): The pages.
         page_numbers (`Sequence[int]`): Their 1-based numbers in the document.
+        uint8 (`bool`): As in [`encode_page`].
 
     Returns:
         `dict` with `input_ids`, `mm_token_type_ids` `(document_length,)`, and `pixel_values`, `image_grid_thw` where there are
@@ -183,7 +187,7 @@ def encode_document(
     """
     if not page_numbers:
         return {"input_ids": torch.zeros(0).long(), "mm_token_type_ids": torch.zeros(0).long()}
-    pages = [encode_page(processor, image) for image in images]
+    pages = [encode_page(processor, image, uint8=uint8) for image in images]
     turn = encode_turn(processor, document_parts([page["image_grid_thw"][0] for page in pages], page_numbers))
     return turn | {"pixel_values": torch.cat([page["pixel_values"] for page in pages])}
 

@@ -1,7 +1,7 @@
-"""What a run costs, from sizes alone: FLOPs, GPU-hours and memory. For `--dry_run`; no model is loaded."""
+"""What a run costs, from sizes alone: FLOPs and GPU-hours. For `--dry_run`; no model is loaded."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -130,92 +130,3 @@ def gpu_hours(flops: int, *, utilization: float, peak_tflops: float) -> float:
     if peak_tflops <= 0:
         raise ValueError(f"peak_tflops is {peak_tflops}, expected the dense bfloat16 peak of one GPU, e.g. 989")
     return flops / (peak_tflops * 1e12 * utilization) / 3600
-
-
-@dataclass(frozen=True)
-class MemoryEstimate:
-    """
-    Bytes on one GPU at the peak of a training step.
-
-    Args:
-        weights (`int`): This GPU's share of the bfloat16 weights, LoRA adapters included.
-        gradients (`int`): Its share of their bfloat16 gradients.
-        optimizer (`int`): Its share of the optimizer's state.
-        gathered (`int`): What sharded training holds unsharded at once: one layer, the embedding, the LM head.
-        hidden_states (`int`): Input of every language layer, kept by gradient checkpointing.
-        vision_hidden_states (`int`): Input of every vision block, kept only if the vision tower is trained.
-        working_set (`int`): Activations of the layer that is being computed, language or vision, whichever is larger.
-        logits (`int`): float32 logits of the supervised tokens.
-        pixel_values (`int`): float32 patches of the pack's images.
-    """
-
-    weights: int
-    gradients: int
-    optimizer: int
-    gathered: int
-    hidden_states: int
-    vision_hidden_states: int
-    working_set: int
-    logits: int
-    pixel_values: int
-
-    @property
-    def total(self) -> int:
-        """All of it; the allocator's fragmentation and communication buffers come on top."""
-        return sum(getattr(self, field.name) for field in fields(self))
-
-
-def memory_per_gpu(
-    architecture: Architecture,
-    *,
-    pack_tokens: int,
-    pack_patches: int,
-    supervised_tokens: int,
-    num_gpus: int = 1,
-    train_vision: bool = True,
-    lora_rank: int | None = None,
-    optimizer_bytes: int = 12,
-) -> MemoryEstimate:
-    """
-    Memory of bfloat16 training with gradient checkpointing, one pack a micro-step, states sharded by FSDP.
-
-    Args:
-        architecture (`Architecture`): The model.
-        pack_tokens (`int`): Tokens of the largest pack.
-        pack_patches (`int`): Patches of its images, before merging.
-        supervised_tokens (`int`): Its labelled tokens.
-        num_gpus (`int`, *optional*, defaults to `1`): GPUs that share weights, gradients and optimizer states.
-        train_vision (`bool`, *optional*, defaults to `True`): Whether the vision tower is trained.
-        lora_rank (`int`, *optional*): Rank of adapters on the language model's linear layers, whose own
-            weights are then frozen.
-        optimizer_bytes (`int`, *optional*, defaults to `12`): Bytes per trained weight: 12 for AdamW with float32
-            moments and master weights, 4 for bfloat16 moments without master weights.
-
-    Example:
-
-    ```python
-    >>> from mmprolong_hf.architecture import QWEN2_5_VL_7B
-    >>> pack = {"pack_tokens": 131072, "pack_patches": 4 * 131072, "supervised_tokens": 40, "train_vision": False}
-    >>> [round(memory_per_gpu(QWEN2_5_VL_7B, **pack, num_gpus=n).total / 2**30) for n in (1, 8)]
-    [157, 60]
-
-    ```
-    """
-    a = architecture
-    adapters = 0 if lora_rank is None else a.lora_parameters(lora_rank)
-    trained = a.num_parameters - a.vision_parameters if lora_rank is None else adapters
-    trained += a.vision_parameters if train_vision else 0
-    # values per token of one layer: q, k, v and attention output; gate, up and their product
-    layer = sum(out for _, out in a.linear_shapes[:3]) + a.linear_shapes[3][0] + 3 * a.mlp_size
-    block = 4 * a.vision_hidden_size + a.vision_mlp_matrices * a.vision_mlp_size
-    return MemoryEstimate(
-        weights=2 * (a.num_parameters + adapters) // num_gpus,
-        gradients=2 * trained // num_gpus,
-        optimizer=optimizer_bytes * trained // num_gpus,
-        gathered=0 if num_gpus == 1 else 2 * (a.layer_weights + a.embedding_weights),
-        hidden_states=2 * pack_tokens * a.hidden_size * a.num_layers,
-        vision_hidden_states=2 * pack_patches * a.vision_hidden_size * a.vision_depth if train_vision else 0,
-        working_set=2 * max(pack_tokens * layer, pack_patches * block),
-        logits=4 * supervised_tokens * a.vocab_size,
-        pixel_values=4 * pack_patches * a.patch_values,
-    )

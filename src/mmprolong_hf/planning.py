@@ -44,7 +44,7 @@ def encode_documents(
         first_fill=first_fill,
     )
     check_usable(table, rejections, fill=fill is not None)
-    return samples_dataset(table, documents, processor), rejections
+    return samples_dataset(table, documents, processor, uint8=True), rejections  # see levers.chunk_vision_tower
 
 
 def with_fill(documents: Dataset, fill: Dataset) -> Dataset:

@@ -5,11 +5,41 @@ import json
 from pathlib import Path
 
 import numpy as np
+from accelerate import PartialState
 from transformers import AutoConfig
 
+from mmprolong_hf.checkpoints import last_complete, why_incomplete
 from mmprolong_hf.plan import PackingPlan
 
 PLAN = "plan.json"  # in every checkpoint: what its steps were steps of
+# Where a run of each kind keeps the optimizer's state
+OPTIMIZERS = {"plain": "optimizer.pt", "fsdp": "optimizer_0", "deepspeed": "latest"}
+
+
+def resolve(output_dir: str | Path, resume: str) -> str:
+    """
+    The folder that `resume_from_checkpoint` means.
+
+    Args:
+        output_dir (`str` or `Path`): The run's.
+        resume (`str`): A folder, or `"last"`: the complete checkpoint of the highest step in `output_dir`.
+
+    Raises:
+        ValueError: when there is none, saying what is wrong with each.
+    """
+    if resume != "last":
+        if not Path(resume).is_dir():
+            raise ValueError(f"resume_from_checkpoint is {resume!r}, expected a checkpoint folder or 'last'")
+        return resume
+    last, passed_over = last_complete(output_dir)
+    for reason in passed_over:
+        PartialState().print(f"not resumed: {reason}")
+    if last is None:
+        raise ValueError(
+            f"resume_from_checkpoint is 'last', but {output_dir} holds no complete checkpoint"
+            + "".join(f"; {reason}" for reason in passed_over)
+        )
+    return str(last)
 
 
 def write_plan(folder: str | Path, plan: PackingPlan) -> None:
@@ -17,18 +47,20 @@ def write_plan(folder: str | Path, plan: PackingPlan) -> None:
     Path(folder, PLAN).write_text(json.dumps(_facts(plan), indent=1) + "\n", encoding="utf-8")
 
 
-def check_resume(folder: str | Path, plan: PackingPlan, rope_parameters: dict, *, sharded: bool) -> None:
+def check_resume(folder: str | Path, plan: PackingPlan, rope_parameters: dict, *, kind: str) -> None:
     """
     Args:
         folder (`str` or `Path`): The checkpoint to go on from.
         plan (`PackingPlan`): Of the run that would go on.
         rope_parameters (`dict`): Of its model.
-        sharded (`bool`): Whether FSDP or DeepSpeed keep the states, under names of their own.
+        kind (`str`): Which of `OPTIMIZERS` keeps its states.
 
     Raises:
-        ValueError: when the checkpoint is of another plan or rotary embedding, or lacks the optimizer's state.
+        ValueError: when the checkpoint is incomplete, of another plan or rotary embedding, or lacks the optimizer's state.
     """
     folder = Path(folder)
+    if (reason := why_incomplete(folder)) is not None:
+        raise ValueError(f"{folder} {reason}: it is incomplete, resume from an earlier checkpoint or from 'last'")
     found = json.loads((folder / PLAN).read_text(encoding="utf-8")) if (folder / PLAN).is_file() else None
     if found != _facts(plan):
         facts = _facts(plan)
@@ -48,9 +80,13 @@ def check_resume(folder: str | Path, plan: PackingPlan, rope_parameters: dict, *
             f"{folder} was trained with {rope}, but the model was loaded with {rope_parameters}; resume with the recipe it was "
             "begun with"
         )
-    missing = [name for name in ("optimizer.pt", "scheduler.pt") if not sharded and not (folder / name).is_file()]
-    if missing:
-        raise ValueError(f"{folder} has no {', '.join(missing)}: it is incomplete, resume from an earlier checkpoint")
+    if not (folder / OPTIMIZERS[kind]).exists():
+        found = next((other for other, name in OPTIMIZERS.items() if (folder / name).exists()), None)
+        wrote = "only the model was saved (save_only_model)" if found is None else f"a {found} run wrote it"
+        raise ValueError(
+            f"{folder} has no {OPTIMIZERS[kind]}, in which a {kind} run keeps the optimizer's state: {wrote}; resume with the "
+            "accelerate config it was begun with, or start anew from its weights (model_name_or_path)"
+        )
 
 
 def _facts(plan: PackingPlan) -> dict:

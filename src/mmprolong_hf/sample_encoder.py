@@ -1,77 +1,121 @@
 """The table of samples becomes a dataset that encodes them when a loader asks, and the parts that packs are made of."""
 
+import re
+import struct
+import zlib
+from collections.abc import Sequence
 from functools import lru_cache
 
 import PIL.Image
 from datasets import Dataset, concatenate_datasets
 from transformers import ProcessorMixin
 
+from mmprolong_hf.broken_pages import BrokenPage
 from mmprolong_hf.encoding import encode_branch, encode_document
 from mmprolong_hf.rows import UndecodedRows, decode_image
 from mmprolong_hf.sharing import Parts, make_parts
+from mmprolong_hf.synthesis.rejected import RejectedDocument
+
+# What a decoder raises for bytes that are no image, and the engines for a PDF that is none. All bytes are in memory before: no
+# fault of a disk is taken for one of a page.
+_UNDECODABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, RuntimeError, struct.error, zlib.error)
+_UNDECODABLE += (PIL.Image.DecompressionBombError, RejectedDocument)
 
 
 class SampleEncoder:
     """
     Encodes samples when a loader asks for them: the transform of the table that [`samples_dataset`] returns.
 
+    A sample whose pages cannot be read is `None`, with its [`~mmprolong_hf.broken_pages.BrokenPage`] under `rejected`. Where that
+    leaves nothing, a blank page with nothing supervised stands in: a rank that runs no model would keep the others waiting. All
+    this follows from the rows alone, so every rank and every resume finds the same.
+
     Args:
         documents (`Dataset`): Rows of the published set.
         processor (`ProcessorMixin`): What encodes them.
+        uint8 (`bool`): As in [`~mmprolong_hf.encoding.encode_page`].
     """
 
-    def __init__(self, documents: Dataset, processor: ProcessorMixin):
+    def __init__(self, documents: Dataset, processor: ProcessorMixin, *, uint8: bool = False):
         self.documents = UndecodedRows(documents)
-        self.processor = processor
+        self.processor, self.uint8 = processor, uint8
 
     def __call__(self, batch: dict[str, list]) -> dict[str, list]:
         rows = {index: self.documents[index] for index in set(batch["document"])}
-        encoded: dict[tuple, dict] = {}  # once, however many samples of the pack show the same pages
-        samples = []
+        encoded: dict[tuple, dict | BrokenPage] = {}  # once, however many samples of the pack show the same pages
+        samples, rejected = [], []
         for document, question, numbers, supervised in zip(
             batch["document"], batch["question"], batch["pages"], batch["supervised"]
         ):
             row, shown = rows[document], (document, *numbers)
-            if numbers and len(row["images"] or []) != len(row["page_sizes"]):
-                raise ValueError(
-                    f"{row['source']} has {len(row['images'] or [])} page images but {len(row['page_sizes'])} page_sizes; mend or "
-                    "remove the document"
-                )
             if shown not in encoded:
-                images = [_open_page(row, number) for number in numbers]
-                encoded[shown] = encode_document(self.processor, images, numbers)
+                encoded[shown] = self._encode(_open_pages(row, numbers), numbers)
+            if isinstance(encoded[shown], BrokenPage):
+                samples.append(None)
+                # A filler's pages are counted where they are trained
+                rejected.append(encoded[shown] if supervised else None)
+                continue
             item = row["questions"][question]
             samples.append(
                 encode_branch(
                     self.processor, encoded[shown], numbers, item["question"], item["answer"], supervised=supervised
                 )
             )
-        return {"sample": samples}
+            rejected.append(None)
+        if all(sample is None for sample in samples):
+            blank = self._encode([_BLANK], [1])
+            samples[0] = encode_branch(self.processor, blank, [1], "-", "-", supervised=False)
+        return {"sample": samples, "rejected": rejected}
+
+    def _encode(self, images: list[PIL.Image.Image] | BrokenPage, numbers: Sequence[int]) -> dict | BrokenPage:
+        if isinstance(images, BrokenPage):
+            return images
+        return encode_document(self.processor, images, numbers, uint8=self.uint8)
 
 
-def _open_page(row: dict, number: int) -> PIL.Image.Image:
-    images, size = row["images"] or [], tuple(row["page_sizes"][number - 1])
+_BLANK = PIL.Image.new("RGB", (32, 32), "white")
+
+
+def _open_pages(row: dict, numbers: Sequence[int]) -> list[PIL.Image.Image] | BrokenPage:
+    """The pages, or the first that cannot be shown as the plan has counted it."""
+    source, sizes, images = row["source"], row["page_sizes"], []
+    if not numbers:
+        return images
     try:
-        image = decode_image(images[number - 1])
-        image.load()
-    except (OSError, IndexError, TypeError) as error:  # a broken file, a missing page, no bytes
-        raise ValueError(
-            f"page {number} of {row['source']} cannot be opened: {error!r}; mend or remove the document"
-        ) from error
-    if image.size != size:
-        raise ValueError(
-            f"page {number} of {row['source']} is {image.size} pixels, but page_sizes says {size}; the plan would not hold"
-        )
-    return image
+        stored = row["images"] or []
+        num_stored = len(stored)
+    except RejectedDocument as error:  # a PDF that cannot be opened
+        return BrokenPage(source, 0, "undecodable", str(error))
+    if num_stored != len(sizes):
+        return BrokenPage(source, 0, "missing", f"{num_stored} page images but {len(sizes)} page_sizes")
+    for number in numbers:
+        try:
+            image = stored[number - 1]
+            if image is None or not image["bytes"]:
+                return BrokenPage(source, number, "missing", "it has no bytes")
+            image = decode_image(image)
+            image.load()
+        except _UNDECODABLE as error:
+            # Without the address that Pillow names: the same text everywhere
+            detail = re.sub(r" <.* at 0x\w+>", "", f"{type(error).__name__}: {error}")
+            return BrokenPage(source, number, "undecodable", detail)
+        if list(image.size) != list(sizes[number - 1]):
+            return BrokenPage(
+                source, number, "wrong_size", f"{image.size}, but page_sizes says {tuple(sizes[number - 1])}"
+            )
+        images.append(image)
+    return images
 
 
-def samples_dataset(samples: Dataset, documents: Dataset, processor: ProcessorMixin) -> Dataset:
+def samples_dataset(
+    samples: Dataset, documents: Dataset, processor: ProcessorMixin, *, uint8: bool = False
+) -> Dataset:
     """
     The table of samples as a dataset that encodes on access, twice as long as the table: row `num_samples + i` is sample `i`
     with nothing supervised, for the fillers of a [`~mmprolong_hf.plan.PackingPlan`].
     """
     supervised = [samples.add_column("supervised", [flag] * len(samples)) for flag in (True, False)]
-    return concatenate_datasets(supervised).with_transform(SampleEncoder(documents, processor))
+    return concatenate_datasets(supervised).with_transform(SampleEncoder(documents, processor, uint8=uint8))
 
 
 # Of a dataset, by identity: a trainer asks again and again. The last four stay alive with it, which are tables without images.

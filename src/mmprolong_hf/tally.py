@@ -5,6 +5,8 @@ import time
 import torch
 from accelerate import Accelerator
 
+from mmprolong_hf.data_wait import DataWait
+
 
 class Tally:
     """
@@ -24,6 +26,7 @@ class Tally:
     """
 
     def __init__(self):
+        self.wait = DataWait()
         self._begin()
 
     def _begin(self) -> None:
@@ -66,7 +69,7 @@ class Tally:
 
         Returns:
             `dict[str, float]`: `supervised_tokens`, `questions`, `fill` (share of `max_length`), `largest_position`,
-            `tokens_per_second`, `questions_per_second`.
+            `tokens_per_second`, `questions_per_second`, and those of [`~mmprolong_hf.data_wait.DataWait`].
         """
         gathered = accelerator.gather(self._counts[None].to(accelerator.device))
         tokens, supervised, questions, packs = gathered.sum(dim=0).tolist()
@@ -76,8 +79,9 @@ class Tally:
         return {
             "supervised_tokens": supervised,
             "questions": questions,
-            "fill": tokens / (packs * max_length),
+            # No pack is left where every page was broken
+            "fill": tokens / (packs * max_length) if packs else 0.0,
             "largest_position": largest,
             "tokens_per_second": tokens / seconds,
             "questions_per_second": questions / seconds,
-        }
+        } | self.wait.take(accelerator)

@@ -8,7 +8,6 @@ from accelerate import PartialState
 from datasets import Dataset, load_dataset
 from datasets.exceptions import DatasetNotFoundError
 from peft import PeftModel
-from transformers.trainer_utils import get_last_checkpoint
 from trl import ModelConfig, get_quantization_config
 
 from mmprolong_hf.config import DataArguments, MMProLongConfig
@@ -16,6 +15,7 @@ from mmprolong_hf.dry_run import dry_run
 from mmprolong_hf.encoding import load_processor
 from mmprolong_hf.models import load_model, lora_config
 from mmprolong_hf.recipe import parse_recipe
+from mmprolong_hf.resume import resolve
 from mmprolong_hf.samples import summarize_rejections
 from mmprolong_hf.trainer import MMProLongTrainer
 
@@ -89,6 +89,7 @@ def make_trainer(data: DataArguments, args: MMProLongConfig, model: ModelConfig)
     )
     if args.resume_from_checkpoint is not None:
         trainer.check_resumable(args.resume_from_checkpoint)
+    trainer.check_room()
     return trainer
 
 
@@ -99,16 +100,17 @@ def _check_output(args: MMProLongConfig, *, lora: bool) -> None:
     other = "model*.safetensors" if lora else "adapter_model.safetensors"
     if any(output.glob(other)):
         raise ValueError(f"output_dir {output} holds {other} of another kind of run; name a folder of its own")
-    if resume == "last":
-        args.resume_from_checkpoint = get_last_checkpoint(output) if output.is_dir() else None
-        if args.resume_from_checkpoint is None:
-            raise ValueError(f"resume_from_checkpoint is 'last', but {output} holds no checkpoint")
-    elif resume is not None and not Path(resume).is_dir():
-        raise ValueError(f"resume_from_checkpoint is {resume!r}, expected a checkpoint folder or 'last'")
+    if resume is not None:
+        args.resume_from_checkpoint = resolve(output, resume)
 
 
 def train(trainer: MMProLongTrainer, data: DataArguments) -> None:
-    """Trains, saves the checkpoint and its card into `output_dir`, and pushes them where `push_to_hub` asks for it."""
+    """
+    Trains, saves the checkpoint and its card into `output_dir`, and pushes them where `push_to_hub` asks for it.
+
+    Raises:
+        SystemExit: with 128 plus its number, when a signal ended training early (see [`~mmprolong_hf.preemption.StopOnSignal`]).
+    """
     args = trainer.args
     say = PartialState().print
     for name, rejections in trainer.rejections.items():
@@ -117,10 +119,19 @@ def train(trainer: MMProLongTrainer, data: DataArguments) -> None:
     plan = trainer.plan(trainer.train_dataset)
     say(
         f"{trainer.count_questions(plan.steps_per_epoch):,} questions in {plan.num_packs:,} packs, {plan.fill:.1%} full; "
-        f"{plan.steps_per_epoch:,} steps an epoch; "
-        f"attention {trainer.model.config.text_config._attn_implementation}"
+        f"{plan.steps_per_epoch:,} steps an epoch"
     )
+    for part, state in trainer.active.items():
+        say(f"{part}: {state}")
     result = trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
+    if left_out := trainer.broken_pages.report(trainer.accelerator):
+        say(left_out)
+    if (signal := trainer.stop.stopped_by) is not None:
+        say(
+            f"{signal.name}: saved checkpoint-{trainer.state.global_step} of {trainer.state.max_steps} steps in {args.output_dir}; "
+            "go on with --resume_from_checkpoint last"
+        )
+        raise SystemExit(128 + signal)  # as a program ended by that signal; schedulers requeue on it
     trainer.save_model()
     trainer.save_state()
     trainer.save_metrics("train", result.metrics, combined=False)

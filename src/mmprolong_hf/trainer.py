@@ -1,6 +1,7 @@
 """TRL's SFTTrainer on packs of long documents: the plan decides the batches, the collator keeps samples apart, the loss is exact."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,27 +10,26 @@ from datasets import Dataset
 from peft import PeftModel
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, ProcessorMixin
-from trl import SFTTrainer
 
+from mmprolong_hf.broken_pages import BrokenPages
 from mmprolong_hf.cards import write_model_card
 from mmprolong_hf.collator import PackCollator
 from mmprolong_hf.config import MMProLongConfig
-from mmprolong_hf.encoding import save_processor
 from mmprolong_hf.leak import measure_leak
+from mmprolong_hf.levers import pull_levers
 from mmprolong_hf.loader import PartRows, pack_loader, pack_rows
 from mmprolong_hf.models import check_attention, check_loaded, freeze, set_vision_learning_rate
 from mmprolong_hf.plan import PackingPlan
 from mmprolong_hf.planning import encode_documents, parts_of, plan_of, steps_for_questions, tokens_until, total_until
 from mmprolong_hf.positions import IGNORE_INDEX
-from mmprolong_hf.resume import check_resume, write_plan
-from mmprolong_hf.rope import write_both_formats
+from mmprolong_hf.resumable import ResumableTrainer
 from mmprolong_hf.tally import Tally
 
 # Packed samples that are kept apart move by exactly 0; samples that see each other by 0.2 and more.
 MAX_LEAK = 1e-3
 
 
-class MMProLongTrainer(SFTTrainer):
+class MMProLongTrainer(ResumableTrainer):
     """
     Trains a vision-language model on documents with questions.
 
@@ -79,11 +79,13 @@ class MMProLongTrainer(SFTTrainer):
             plan = self.plan(self.train_dataset)
             self.args.max_steps = steps_for_questions(plan, parts_of(self.train_dataset, args), args.max_questions)
         freeze(self.model, args)  # adapters included, where super() added them
+        self.active = pull_levers(self.model, args, processing_class)  # what is told when training begins
         # Qwen-VL models say False, and Trainer would then average each micro-batch by itself: an answer in a pack with few
         # others would count for more. TRL's loss divides by the tokens of the whole step if it is told them.
         self.model_accepts_loss_kwargs = True
         self._checked_for_leaks = False
         self._tally = Tally()
+        self.broken_pages = BrokenPages(args.output_dir)
 
     def _encode(
         self, documents: Dataset, name: str, args: MMProLongConfig, processor: ProcessorMixin, **kwargs
@@ -133,7 +135,15 @@ class MMProLongTrainer(SFTTrainer):
             self._checked_for_leaks = True
             # TRL counts from where the process began; what a resumed run has trained before follows from the plan.
             self._total_train_tokens = tokens_until(self.plan(self.train_dataset), self.state.global_step)
+        self.broken_pages.see(inputs, self.state.global_step)
         return super().training_step(model, inputs, *args, **kwargs)
+
+    def prediction_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any):
+        self.broken_pages.see(inputs, self.state.global_step, training=False)
+        return super().prediction_step(model, inputs, *args, **kwargs)
+
+    def get_batch_samples(self, epoch_iterator: Iterator, *args: Any, **kwargs: Any):
+        return super().get_batch_samples(self._tally.wait.timed(epoch_iterator), *args, **kwargs)
 
     def check_for_leaks(self, model: torch.nn.Module) -> float | None:
         """
@@ -152,9 +162,12 @@ class MMProLongTrainer(SFTTrainer):
         if not several:
             return None
         # One in which a document is shared, if there is one
-        pack = max(several, key=lambda pack: parts.num_samples[pack].max() > 1)
-        rows = PartRows(self.train_dataset).__getitems__(pack_rows(pack, parts))
-        pack = self._prepare_inputs(self.data_collator(rows))
+        several.sort(key=lambda pack: parts.num_samples[pack].max() == 1)
+        read = (PartRows(self.train_dataset).__getitems__(pack_rows(pack, parts)) for pack in several)
+        pack = next((pack for pack in read if sum(map(len, pack)) > 1), None)  # one that broken pages have left
+        if pack is None:
+            return None
+        pack = self._prepare_inputs(self.data_collator(pack))
         with self.compute_loss_context_manager():
             leak = measure_leak(model, pack)
         if leak > MAX_LEAK:
@@ -195,45 +208,8 @@ class MMProLongTrainer(SFTTrainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
-            logs |= self._tally.take(self.accelerator, self.args.max_length)
+            logs |= self._tally.take(self.accelerator, self.args.max_length) | self.broken_pages.take(self.accelerator)
         super().log(logs, start_time)
-
-    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        super()._save(output_dir, state_dict)
-        if not self.args.should_save:  # every rank comes here
-            return
-        output_dir = Path(self.args.output_dir if output_dir is None else output_dir)
-        save_processor(self.processing_class, output_dir)
-        if isinstance(self.model, PeftModel):  # the base, as extended: an adapter is wrong on the base's own config
-            self.model.config.save_pretrained(output_dir)
-        write_both_formats(output_dir)
-        write_plan(output_dir, self.plan(self.train_dataset))
-
-    def check_resumable(self, folder: str) -> None:
-        """Whether this run can go on from a checkpoint; raises as [`~mmprolong_hf.resume.check_resume`]."""
-        rope = self.model.config.text_config.rope_parameters
-        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
-        check_resume(folder, self.plan(self.train_dataset), rope, sharded=sharded)
-
-    # Qwen2.5-VL's weights are saved under the names of its published checkpoints (visual.*, model.*) and renamed by
-    # from_pretrained. Trainer reads the file as it is, finds no name it knows, warns, and goes on from the initial weights
-    # (huggingface/transformers#43701). Both overrides may go when it loads what it saved.
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
-        self.check_resumable(resume_from_checkpoint)
-        if isinstance(self.model, PeftModel) or self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
-        else:
-            self._load_weights(resume_from_checkpoint)
-
-    def _load_best_model(self) -> None:
-        if isinstance(self.model, PeftModel) or self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            super()._load_best_model()
-        else:
-            self._load_weights(self.state.best_model_checkpoint)
-
-    def _load_weights(self, folder: str) -> None:
-        saved = type(self.model).from_pretrained(folder, dtype=self.model.dtype)
-        self.model.load_state_dict(saved.state_dict())
 
     def create_model_card(self, model_name: str | None = None, dataset_name: str | None = None, tags=None) -> None:
         template = self.args.model_card_template
@@ -250,7 +226,7 @@ class MMProLongTrainer(SFTTrainer):
                 args=self.args,
                 state=self.state,
                 plan=self.plan(self.train_dataset),
-                num_tokens=self._total_train_tokens,
+                num_tokens=tokens_until(self.plan(self.train_dataset), self.state.global_step),
                 num_questions=self.count_questions(self.state.global_step),
                 rejected=Counter(rejection.reason for rejection in self.rejections["train"]),
                 rope=text.rope_parameters,

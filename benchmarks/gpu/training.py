@@ -1,0 +1,246 @@
+"""Steps of our trainer and of TRL's own on inputs made beforehand, timed; running out of memory is a result."""
+
+import gc
+import resource
+import statistics
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from datasets import Dataset
+from paged_document import PagedDocument, one_page_dataset
+from random_document import LORA, make_model, trained
+from torch.nn.attention import current_flash_attention_impl, restore_flash_attention_impl
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, ProcessorMixin, Qwen2_5_VLConfig, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from mmprolong_hf.attention import use_kernel
+from mmprolong_hf.config import MMProLongConfig
+from mmprolong_hf.trainer import MMProLongTrainer
+
+OUT_OF_MEMORY = "out of memory"
+CUDA = torch.cuda.is_available()
+SAMPLED = 4096  # numbers of each weight's gradient that are kept, at least
+# Of all trainers. At a rate of 0 every step has the same gradient; nothing is clipped, so that gradients are seen as they are.
+COMMON = {
+    "learning_rate": 0.0, "max_grad_norm": 1e9, "optim": "adamw_torch_fused", "weight_decay": 0.0, "bf16": True,
+    "activation_checkpointing": True, "max_length": None, "logging_steps": 1, "save_strategy": "no", "report_to": "none",
+    "disable_tqdm": True, "use_cpu": not CUDA, "logging_nan_inf_filter": False,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """
+    What is measured.
+
+    Args:
+        trainer (`str`): "ours" or "stock".
+        training (`str`): "lora" or "full".
+        length (`int`): Most tokens of the document.
+        name (`str`): In the table.
+        options (`dict`): Of [`MMProLongConfig`], and `uint8_pixels`; of TRL's own, `attn_implementation`.
+    """
+
+    trainer: str
+    training: str
+    length: int
+    name: str
+    options: dict[str, Any] = field(hash=False)
+
+    @property
+    def lora(self) -> bool:
+        return self.training == "lora"
+
+
+@dataclass
+class Measurement:
+    """
+    Args:
+        seconds (`list[float]`): Of each step, which is its inputs' way to the device, forward, backward, clipping and AdamW.
+        peak (`float`): GiB.
+        loss (`float`): Of the last step.
+        gradients (`torch.Tensor`): Some numbers of each weight's.
+        active (`dict`): What our trainer says is on.
+    """
+
+    seconds: list[float]
+    peak: float
+    loss: float
+    gradients: torch.Tensor
+    active: dict[str, str]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+
+class StepTimer(TrainerCallback):
+    """Times every step but the first, which is there to warm up, and keeps gradients of the last."""
+
+    def __init__(self, deadline: float):
+        self.deadline, self.seconds, self.gradients, self.first = deadline, [], None, True
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        if not self.first and not self.seconds and CUDA:
+            torch.cuda.reset_peak_memory_stats()
+        self.began = now()
+
+    def on_optimizer_step(self, args, state, control, model=None, **kwargs):
+        if self.first:
+            return
+        stopped = now()
+        self.gradients = torch.cat([_some(parameter.grad) for parameter in trained(model)])
+        self.began += now() - stopped
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if not self.first:
+            self.seconds.append(now() - self.began)
+            control.should_training_stop = time.monotonic() + self.seconds[-1] > self.deadline
+        self.first = False
+
+
+def _some(gradient: torch.Tensor) -> torch.Tensor:
+    return gradient.flatten()[:: max(1, gradient.numel() // SAMPLED)].float().cpu()
+
+
+def now() -> float:
+    """Seconds, when the device has done all; without one, of CPU time."""
+    if not CUDA:
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+class Prepared:
+    """A trainer whose batches have been made already."""
+
+    def prepare(self, batches: list[dict[str, Any]]) -> None:
+        self.batches = batches
+
+    def get_train_dataloader(self) -> DataLoader:
+        return DataLoader(self.batches, batch_size=1, collate_fn=_only, pin_memory=CUDA)
+
+
+def _only(batches: list[dict[str, Any]]) -> dict[str, Any]:
+    return batches[0]
+
+
+class OurTrainer(Prepared, MMProLongTrainer):
+    """MMProLongTrainer, all but its loader."""
+
+
+class StockTrainer(Prepared, SFTTrainer):
+    """TRL's SFTTrainer, all but its loader."""
+
+
+class Bench:
+    """
+    Measures runs, each with a new model.
+
+    Args:
+        config (`Qwen2_5_VLConfig`): Of the model.
+        processor (`ProcessorMixin`): From [`~paged_document.make_processor`].
+        grid (`tuple[int, int]`): Patches of a page.
+        repeats (`int`): Steps that are timed.
+        warm_up (`int`): Tokens of the document of the first step, which is not timed.
+    """
+
+    def __init__(
+        self, config: Qwen2_5_VLConfig, processor: ProcessorMixin, grid: tuple[int, int], repeats: int, warm_up: int
+    ):
+        self.config, self.processor, self.grid, self.repeats = config, processor, grid, repeats
+        self.device = torch.device("cuda" if CUDA else "cpu")
+        self.short, self._document = self.document(warm_up), None
+
+    def document(self, length: int) -> PagedDocument:
+        return PagedDocument(self.processor, self.grid, length)
+
+    def long(self, length: int) -> PagedDocument:
+        """The document of a length; the last one asked for is kept."""
+        if self._document is None or self._document[0] != length:
+            self._document = length, self.document(length)
+        return self._document[1]
+
+    def measure(self, run: Run, deadline: float) -> Measurement | str:
+        """
+        The measurement, or why there is none: "out of memory", or what was raised.
+
+        Raises:
+            RuntimeError: when the device does not answer after an error, so that nothing more can be measured.
+        """
+        result = None
+        try:
+            result = self._measure(run, deadline)
+        except Exception as error:  # a lever that is refused here, a kernel that fails: a result as well
+            result = OUT_OF_MEMORY if _is_out_of_memory(error) else f"{type(error).__name__}: {_first_line(error)}"
+            if not isinstance(error, ValueError) and result != OUT_OF_MEMORY:
+                traceback.print_exc()
+        if CUDA:  # the trainer and its model refer to each other
+            gc.collect()
+            torch.cuda.empty_cache()
+            torch.cuda.synchronize()
+        return result
+
+    def _measure(self, run: Run, deadline: float) -> Measurement:
+        use_kernel(None)
+        if current_flash_attention_impl() is not None:  # of all attention in the process, that of the vision tower too
+            restore_flash_attention_impl()
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = (self._ours if run.trainer == "ours" else self._stock)(run, folder)
+            timer = StepTimer(deadline)
+            trainer.add_callback(timer)
+            trainer.remove_callback(PrinterCallback)
+            trainer.train()
+            peak = (
+                torch.cuda.max_memory_allocated()
+                if CUDA
+                else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            )
+            loss = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry][-1]
+            active = trainer.active if run.trainer == "ours" else {"attention": run.options["attn_implementation"]}
+            return Measurement(timer.seconds, peak / 2**30, loss, timer.gradients, active)
+
+    def _ours(self, run: Run, folder: str) -> OurTrainer:
+        options = dict(run.options)
+        uint8 = options.pop("uint8_pixels")
+        common = COMMON | {"max_length": run.length, "packs_per_step": 1, "vision_learning_rate": None}
+        trainer = OurTrainer(
+            model=make_model(self.config, self.device),
+            args=MMProLongConfig(output_dir=folder, max_steps=1 + self.repeats, **common | options),
+            train_dataset=one_page_dataset(self.short.drawn[0]),
+            processing_class=self.processor,
+            peft_config=LORA if run.lora else None,
+        )
+        trainer.prepare(self._batches(run, lambda document: document.ours(uint8=uint8)))
+        return trainer
+
+    def _stock(self, run: Run, folder: str) -> StockTrainer:
+        trainer = StockTrainer(
+            model=make_model(self.config, self.device, run.options["attn_implementation"]),
+            args=SFTConfig(output_dir=folder, max_steps=1 + self.repeats, per_device_train_batch_size=1, **COMMON),
+            train_dataset=Dataset.from_list([self.short.row()]),
+            processing_class=self.processor,
+            peft_config=LORA if run.lora else None,
+        )
+        trainer.prepare(self._batches(run, lambda document: document.stock(trainer.data_collator)))
+        return trainer
+
+    def _batches(self, run: Run, encode: Callable[[PagedDocument], dict[str, Any]]) -> list[dict[str, Any]]:
+        long = self.long(run.length)
+        return [encode(self.short), *(encode(long) for _ in range(self.repeats))]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # cuBLAS and the CPU's allocator have errors of their own
+    words = (OUT_OF_MEMORY, "ALLOC_FAILED", "can't allocate memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:300]

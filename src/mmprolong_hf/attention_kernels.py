@@ -1,0 +1,132 @@
+"""Fused attention, forward and backward, by the kernels that torch holds: for CPUs, FlashAttention-2 or -3, and cuDNN."""
+
+from typing import Protocol
+
+import torch
+
+from mmprolong_hf.layout import Bounds
+
+
+class Kernel(Protocol):
+    """
+    A fused attention, forward and backward, over runs of queries and keys: run i of the queries sees run i of the keys.
+
+    Queries are `(num_queries, num_heads, head_dim)`, keys and values `(num_keys, num_key_value_heads, head_dim)`, log-sum-exps
+    `(num_heads, num_queries)` in float32.
+    """
+
+    def forward(self, query, key, value, bounds: tuple[Bounds, Bounds], causal: bool, scale: float | None):
+        """Output and log-sum-exp."""
+
+    def backward(
+        self, grad, query, key, value, out, lse, bounds: tuple[Bounds, Bounds], causal: bool, scale: float | None
+    ):
+        """Gradients of query, key and value, for the probabilities that `lse` says and the output `out`."""
+
+
+class CpuKernel:
+    """Torch's flash attention for CPUs, one call a run."""
+
+    def forward(self, query, key, value, bounds, causal, scale):
+        out = torch.empty_like(query)
+        lse = query.new_empty(query.shape[1], query.shape[0], dtype=torch.promote_types(query.dtype, torch.float32))
+        for queries, keys in _runs(bounds):
+            part = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+                _heads(query, queries), _heads(key, keys), _heads(value, keys), 0.0, causal, scale=scale
+            )
+            out[queries], lse[:, queries] = part[0][0].transpose(0, 1), part[1][0]
+        return out, lse
+
+    def backward(self, grad, query, key, value, out, lse, bounds, causal, scale):
+        grads = [torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)]
+        for queries, keys in _runs(bounds):
+            parts = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
+                _heads(grad, queries),
+                _heads(query, queries),
+                _heads(key, keys),
+                _heads(value, keys),
+                _heads(out, queries),
+                lse[None, :, queries],
+                0.0,
+                causal,
+                scale=scale,
+            )
+            for whole, run, part in zip(grads, (queries, keys, keys), parts):
+                whole[run] = part[0].transpose(0, 1)
+        return grads
+
+
+class FlashKernel:
+    """
+    Torch's own flash attention on CUDA, all runs in one call: FlashAttention-2, or what
+    `torch.nn.attention.activate_flash_attention_impl` has put in its place. For float16 and bfloat16.
+    """
+
+    def forward(self, query, key, value, bounds, causal, scale):
+        out, lse, *_ = torch.ops.aten._flash_attention_forward(
+            query, key, value, *self._cu_seqlens(bounds, query.device), 0.0, causal, False, scale=scale
+        )
+        return out, lse
+
+    def backward(self, grad, query, key, value, out, lse, bounds, causal, scale):
+        no_dropout = torch.zeros(2, dtype=torch.uint64, device=query.device)  # its random state, which is not read
+        return torch.ops.aten._flash_attention_backward(
+            grad, query, key, value, out, lse, *self._cu_seqlens(bounds, query.device), 0.0, causal, no_dropout, no_dropout, scale=scale
+        )  # fmt: skip
+
+    @staticmethod
+    def _cu_seqlens(bounds, device):
+        queries, keys = bounds
+        return queries.cu_seqlens(device), keys.cu_seqlens(device), queries.longest, keys.longest
+
+
+class CudnnKernel:
+    """
+    CuDNN's attention, one call a run: written for Hopper's and Blackwell's tensor cores, and in every torch for CUDA. It plans
+    each new length once. For float16 and bfloat16.
+    """
+
+    def forward(self, query, key, value, bounds, causal, scale):
+        out = torch.empty_like(query)
+        lse = query.new_empty(query.shape[1], query.shape[0], dtype=torch.float32)
+        for queries, keys in _runs(bounds):
+            part = torch.ops.aten._scaled_dot_product_cudnn_attention(
+                _heads(query, queries), _heads(key, keys), _heads(value, keys), None, True, 0.0, causal, scale=scale
+            )
+            out[queries], lse[:, queries] = part[0][0].transpose(0, 1), part[1].view(query.shape[1], -1)
+        return out, lse
+
+    def backward(self, grad, query, key, value, out, lse, bounds, causal, scale):
+        grads = [torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)]
+        no_dropout = torch.zeros(2, dtype=torch.int64, device=query.device)
+        for queries, keys in _runs(bounds):
+            parts = torch.ops.aten._scaled_dot_product_cudnn_attention_backward(
+                _heads(grad, queries),
+                _heads(query, queries),
+                _heads(key, keys),
+                _heads(value, keys),
+                _heads(out, queries),
+                lse[None, :, queries, None].contiguous(),
+                no_dropout[0],
+                no_dropout[1],
+                None,
+                None,
+                None,
+                queries.stop - queries.start,
+                keys.stop - keys.start,
+                0.0,
+                causal,
+                scale=scale,
+            )
+            for whole, run, part in zip(grads, (queries, keys, keys), parts):
+                whole[run] = part[0].transpose(0, 1)
+        return grads
+
+
+def _runs(bounds: tuple[Bounds, Bounds]) -> list[tuple[slice, slice]]:
+    return [(slice(*queries), slice(*keys)) for queries, keys in zip(bounds[0].pairs, bounds[1].pairs, strict=True)]
+
+
+def _heads(tensor: torch.Tensor, run: slice) -> torch.Tensor:
+    """`(tokens, heads, head_dim)` -> `(1, heads, run, head_dim)`, a view."""
+    return tensor[run].transpose(0, 1)[None]

@@ -1,0 +1,133 @@
+import multiprocessing
+import os
+import signal
+import subprocess
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+import ranks
+import tiny
+from test_trainer import largest_difference, losses, make_trainer, weights
+from transformers import TrainerCallback
+
+from mmprolong_hf.checkpoints import why_incomplete
+from mmprolong_hf.preemption import SIGNALS, StopOnSignal, leave_signals_to_the_trainer
+from mmprolong_hf.train import train
+
+
+class Signal(TrainerCallback):
+    """Sends this process and its workers a signal in the middle of a step, as a scheduler does."""
+
+    def __init__(self, step, number):
+        self.step, self.number = step, number
+
+    def on_pre_optimizer_step(self, args, state, control, **kwargs):
+        if state.global_step + 1 == self.step:
+            pids = [os.getpid(), *(worker.pid for worker in multiprocessing.active_children())]
+            # torch's workers look at who sent it
+            subprocess.run(["kill", f"-{int(self.number)}", *map(str, pids)], check=True)
+            time.sleep(0.2)  # for a worker to end, if it does
+
+
+@pytest.mark.parametrize(("number", "step"), [(signal.SIGTERM, 2), (signal.SIGUSR1, 5)])
+def test_a_signal_ends_training_after_the_step_and_it_goes_on_exactly(tmp_path, number, step):
+    """Also where nothing is saved otherwise, and in the step that ends an epoch (the fifth)."""
+    options = {"save_strategy": "no", "max_steps": 6, "dataloader_num_workers": 1}
+    whole = make_trainer(tmp_path / "whole", **options)
+    whole.train()
+    stopped = make_trainer(tmp_path / "stopped", **options)
+    stopped.add_callback(Signal(step, number))
+    before = [signal.getsignal(number) for number in SIGNALS]
+    stopped.train()
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+    assert (stopped.stop.stopped_by, stopped.state.global_step) == (number, step)
+    assert why_incomplete(tmp_path / "stopped" / f"checkpoint-{step}") is None
+    resumed = make_trainer(tmp_path / "stopped", **options)
+    resumed.train(resume_from_checkpoint=True)
+    assert losses(resumed) == losses(whole)
+    assert largest_difference(weights(resumed.model), weights(whole.model)) == 0
+
+
+def test_training_says_how_to_go_on_and_ends_with_the_signals_status(tmp_path, capsys):
+    trainer = make_trainer(
+        tmp_path, max_steps=4, eval_strategy="epoch", eval_dataset=tiny.documents(2), packs_per_step=9
+    )
+    trainer.add_callback(Signal(2, signal.SIGTERM))
+    with pytest.raises(SystemExit) as ended:
+        train(trainer, SimpleNamespace())
+    assert ended.value.code == 128 + 15
+    line = f"SIGTERM: saved checkpoint-2 of 4 steps in {tmp_path}; go on with --resume_from_checkpoint last"
+    assert line in capsys.readouterr().out
+    evaluated = [entry["step"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    assert evaluated == [1]  # an epoch is a step; the one that was due after the signal is left out
+    assert not (tmp_path / "model.safetensors").exists()  # it is not trained yet
+
+
+def test_a_signal_in_the_last_step_does_not_keep_the_model_from_being_saved(tmp_path):
+    trainer = make_trainer(tmp_path, max_steps=2)
+    trainer.add_callback(Signal(2, signal.SIGTERM))
+    trainer.train()
+    assert trainer.stop.stopped_by is None
+
+
+def test_without_it_a_signal_is_what_it_was():
+    """Guard: the process under test would end."""
+    heard = []
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
+    with StopOnSignal() as stop:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert (heard, stop.received) == ([], signal.SIGUSR1)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert heard == [signal.SIGUSR1]
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_training_in_a_thread_listens_to_nothing():
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def listen():
+        with StopOnSignal():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+def test_workers_leave_signals_to_the_trainer():
+    """A scheduler signals them too; by torch's own handler they end, and the trainer with them in the middle of a step."""
+    before = [signal.getsignal(number) for number in SIGNALS]
+    leave_signals_to_the_trainer(0)
+    assert [signal.getsignal(number) for number in SIGNALS] == [signal.SIG_IGN] * 2
+    for number, handler in zip(SIGNALS, before):
+        signal.signal(number, handler)
+
+
+def test_transformers_own_way_is_refused(tmp_path):
+    with pytest.raises(
+        ValueError, match="enable_jit_checkpoint is on, with which a rank saves in the middle of a step"
+    ):
+        make_trainer(tmp_path, enable_jit_checkpoint=True)
+
+
+def test_two_ranks_stop_at_one_step_when_one_of_them_gets_the_signal(tmp_path, environment):
+    tiny.save_checkpoint(tmp_path / "model")
+    tiny.save_dataset(tmp_path / "dataset", train=tiny.documents())
+    options = ranks.options(tmp_path, max_steps=3, save_strategy="no")
+    fault = {"rank": 1, "step": 2, "kind": "signal", "number": signal.SIGTERM}
+    runs = [
+        {"argv": [*options, "--output_dir", "whole"]},
+        {"argv": [*options, "--output_dir", "stopped"], "fault": fault},
+        {"argv": [*options, "--output_dir", "stopped", "--resume_from_checkpoint", "last"]},
+    ]
+    whole, stopped, resumed = ranks.run_all(runs, tmp_path, environment)
+    assert (whole["codes"], stopped["codes"], resumed["codes"]) == ([0, 0], [143, 143], [0, 0]), stopped["output"]
+    assert "SIGTERM: saved checkpoint-2 of 3 steps" in stopped["output"]
+    assert ranks.history(tmp_path / "stopped") == ranks.history(tmp_path / "whole")
+    assert (tmp_path / "stopped" / "model.safetensors").read_bytes() == (
+        tmp_path / "whole" / "model.safetensors"
+    ).read_bytes()
