@@ -48,6 +48,7 @@ def test_a_driver_that_torch_does_not_use_is_wrong(tmp_path, monkeypatch):
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_is_described():
     part = examine_device(config())
     assert [finding.what for finding in part.findings] == ["GPU", "memory", "CUDA", "bfloat16", "peak"]

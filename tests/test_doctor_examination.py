@@ -48,6 +48,16 @@ def test_a_healthy_recipe(world, environment):
     assert files(world) == before  # no checkpoint, no output_dir
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_healthy_recipe_on_a_gpu(world, environment):
+    words = ["doctor", "recipe.yaml", "--use_cpu", "false", "--bf16", "true", "--packs_per_step", "2"]
+    done = mmprolong(*words, environment=environment, cwd=world)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for text in ("causal MFU", "hardware FLOPs", "estimated for a pack of", "compute capability"):
+        assert text in done.stdout
+
+
 def test_as_json(world, environment):
     words = ["doctor", "recipe.yaml", "--packs_per_step", "2", "--steps", "2", "--json"]
     done = mmprolong(*words, environment=environment, cwd=world)

@@ -2,7 +2,7 @@
 
 import pytest
 import tiny
-from test_trainer import make_trainer
+from test_trainer import ATTENTION, make_trainer
 from trl import ModelConfig
 
 from mmprolong_hf.doctor.observer import StepObserver
@@ -50,6 +50,11 @@ def test_the_head_is_seen_on_every_position_of_a_cpu(tmp_path):
     assert (seen.supervised, seen.tokens) == (first["supervised_tokens"], first["num_tokens"])
     assert seen.supervised / 2 <= seen.most_supervised < seen.supervised
     assert seen.head_rows == seen.tokens - 2  # of two packs, the last position has no target
+
+
+def test_the_head_of_a_large_vocabulary_is_computed_in_tiles(tmp_path):
+    seen, _ = observed(tmp_path, model=tiny.model(attention=ATTENTION, vocab_size=70_000))
+    assert seen.head_rows == seen.tokens - 2
 
 
 def test_the_second_step_and_the_model_are_left_alone(tmp_path):

@@ -68,7 +68,7 @@ def step(**counts):
         "attention_forward": 4,
         "attention_again": 4,
         "layers_again": 2,
-        "head_rows": 9,
+        "_tile_rows": 9,
         "supervised": 9,
         "tokens": 90,
     }
@@ -103,7 +103,7 @@ def test_a_step_as_asked_for():
         ("vision tower", "wrong", {"vision_patches": 41}),
         ("vision tower", "ok", {"vision_patches": 50, "largest_image": 50}),
         ("vision tower", "note", {"pixel_dtype": None}),
-        ("loss head", "note", {"head_rows": 89}),
+        ("loss head", "note", {"_tile_rows": 89}),
     ],
 )
 def test_what_is_not_as_asked_is_told(part, state, counts):

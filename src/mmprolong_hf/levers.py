@@ -42,7 +42,8 @@ def pull_levers(
             raise ValueError(f"the model was loaded once and changed for {before[0]}, expected {asked}: load it anew")
         return before[1]  # of another trainer with the same model
     active = {"attention": _attention(base, args), "Liger": _liger(model, args)}
-    active["loss"] = "TRL's fused head, on supervised tokens alone"
+    scored = "supervised tokens alone" if args.device.type == "cuda" else "every token, as it does without Triton"
+    active["loss"] = f"TRL's fused head, on {scored}"
     if args.mlp_tile is None:
         active["MLPs"] = "all tokens at once"
     else:

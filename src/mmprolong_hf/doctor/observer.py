@@ -32,7 +32,8 @@ class StepObserver(TrainerCallback):
 
     def __init__(self):
         self.attention_forward = self.attention_again = self.layers_again = 0
-        self.head_rows = self.supervised = self.most_supervised = self.tokens = 0
+        self.supervised = self.most_supervised = self.tokens = 0
+        self._tile_rows, self._head_tiles = 0, 1
         self.mlp_rows = self.vision_patches = self.largest_image = 0
         self.pixel_dtype: torch.dtype | None = None
         self._counting = self._backward = self._attending = False
@@ -43,6 +44,7 @@ class StepObserver(TrainerCallback):
             return
         config, layers = model.config.text_config, language_layers(model)
         self._head_shape = config.hidden_size, min(config.vocab_size, VOCABULARY_TILE)
+        self._head_tiles = max(config.vocab_size // VOCABULARY_TILE, 1)  # of that shape; a smaller one may follow
         hooks = [
             model.register_forward_pre_hook(self._begin, with_kwargs=True),
             model.register_forward_hook(self._end),
@@ -59,6 +61,10 @@ class StepObserver(TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs: Any) -> None:
         self.close()
+
+    @property
+    def head_rows(self) -> int:
+        return self._tile_rows // self._head_tiles
 
     def close(self) -> None:
         """Take everything off the model; also after a step that failed."""
@@ -98,7 +104,7 @@ class StepObserver(TrainerCallback):
         elif name == "aten::mm" and self._counting and not self._backward:
             rows, inner = args[0].shape
             if (inner, args[1].shape[1]) == self._head_shape:
-                self.head_rows += rows
+                self._tile_rows += rows
 
 
 class _Dispatched(TorchDispatchMode):
