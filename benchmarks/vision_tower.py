@@ -1,5 +1,6 @@
 """
-The vision tower's attention by segments beside transformers' loop, what a chunk keeps, and what a page costs before it gets there.
+The vision tower's attention by segments beside transformers' loop, what a chunk keeps, and what a page costs before it gets there, the
+inputs that are reckoned from the sizes of pages among it.
 
     python benchmarks/vision_tower.py [--pages 8 32] [--rounds 3]
 
@@ -9,17 +10,20 @@ of its blocks. The least of the rounds, in CPU seconds of one thread.
 """
 
 import argparse
+import gc
 import io
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from transformers import Qwen2_5_VLConfig
+from transformers import PreTrainedModel, Qwen2_5_VLConfig, Qwen3VLConfig
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import tiny
@@ -29,6 +33,7 @@ from mmprolong_hf.pixels import PixelTable
 from mmprolong_hf.vision_attention import group_segments, segment_attention, tower_inputs
 
 GRID = (1, 74, 56)
+PACK = 127  # pages of a pack of 128K tokens
 HEADS, HEAD_DIM = 16, 80
 
 
@@ -49,6 +54,32 @@ def tower(depth: int) -> Qwen2_5_VisionTransformerPretrainedModel:
     config.intermediate_size, config.fullatt_block_indexes = 3420, [depth - 1]
     torch.manual_seed(0)
     return Qwen2_5_VisionTransformerPretrainedModel._from_config(config, attn_implementation="sdpa")
+
+
+def qwen3_tower() -> Qwen3VLVisionModel:
+    config = Qwen3VLConfig().vision_config
+    config.depth, config.deepstack_visual_indexes = 1, [0]
+    return Qwen3VLVisionModel._from_config(config, attn_implementation="sdpa")
+
+
+def inputs_of_a_pack(rounds: int) -> str:
+    """Milliseconds to reckon the tower's inputs, for pages of one size, and of as many sizes as pages: seen first, and kept."""
+    towers: dict[str, PreTrainedModel] = {"Qwen2.5-VL": tower(1), "Qwen3-VL": qwen3_tower()}
+    one, many = (GRID,) * PACK, tuple((1, 60 + 2 * (n % 8), 48 + 2 * (n // 8)) for n in range(PACK))
+    lines = [
+        f"| inputs of {PACK} pages, ms | of one size | of {PACK} sizes, seen first | and kept |",
+        "|---|---:|---:|---:|",
+    ]
+    for family, visual in towers.items():
+        group_segments(visual)
+        times = [least(rounds, partial(tower_inputs, visual, one, torch.device("cpu")))]
+        gc.collect()  # not while the clock runs
+        began = time.process_time()
+        tower_inputs(visual, many, torch.device("cpu"))
+        times.append(time.process_time() - began)
+        times.append(least(rounds, partial(tower_inputs, visual, many, torch.device("cpu"))))
+        lines.append(f"| {family} | {' | '.join(f'{1e3 * seconds:.1f}' for seconds in times)} |")
+    return "\n".join(lines)
 
 
 def by_loop(lengths: list[int], rows: list[torch.Tensor]) -> torch.Tensor:
@@ -129,6 +160,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print("| a page's way | ms |\n|---|---:|")
     print(feeding(args.rounds), "\n", flush=True)
+    print(inputs_of_a_pack(5 * args.rounds), "\n", flush=True)
     for dtype in (torch.float32, torch.bfloat16):
         one, two = kept_per_patch(1, dtype), kept_per_patch(2, dtype)
         print(f"kept for a patch, {dtype}: {two - one:,.0f} bytes a block, {2 * one - two:,.0f} beside the blocks")

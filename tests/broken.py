@@ -1,7 +1,9 @@
 """Published sets with pages that cannot be read, in the ways that real files break."""
 
+import re
 from io import BytesIO
 
+import pymupdf
 import tiny
 from datasets import Dataset
 from PIL import Image
@@ -33,6 +35,14 @@ BROKEN = {
     "null": (None, "missing"),
     "another size": (_bytes(tiny.jpeg(tiny.page(7, 140, 140))), "wrong_size"),
 }
+
+
+def pdf_without_its_first_page() -> bytes:
+    """Of two pages; it can be opened, and the first has no object."""
+    document = pymupdf.open()
+    for _ in range(2):
+        document.new_page(width=100, height=100)
+    return re.sub(rb"/Kids\[\d+ 0 R", b"/Kids[null ", document.tobytes())
 
 
 def with_page(documents: Dataset, document: int, image: dict | None) -> Dataset:

@@ -188,6 +188,18 @@ def wrong(monkeypatch, name, forward):
     monkeypatch.setattr(FUNCTIONS[name], Wrong)
 
 
+def test_norms_are_compared_in_the_type_of_their_weights_too(interpreter, monkeypatch):
+    reports = use_liger(tiny.model("qwen3_vl", ATTENTION), strict=True, dtype=torch.float16)
+    assert [list(report.errors) for report in reports] == [[torch.float16, torch.float32], *[[torch.float16]] * 2]
+    right = kernels._rms_norm
+    monkeypatch.setattr(
+        kernels, "_rms_norm", lambda self, x: right(self, x) * (1.01 if x.dtype == torch.float32 else 1)
+    )
+    (report,) = use_liger(tiny.model("qwen3_vl", ATTENTION), ["rms_norm"], dtype=torch.float16)
+    assert (report.layers, list(report.errors)) == (0, [torch.float16, torch.float32])
+    assert report.reason.startswith("in torch.float32 the output is 1.0e-02 from float64")
+
+
 @pytest.mark.parametrize("forward", [True, False])
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_wrong_kernel_is_left_off(interpreter, monkeypatch, name, forward):
@@ -198,7 +210,7 @@ def test_a_wrong_kernel_is_left_off(interpreter, monkeypatch, name, forward):
     model = tiny.model("qwen3_vl", ATTENTION)
     (report,) = use_liger(model, [name], dtype=torch.float16)
     assert report.layers == 0
-    assert report.error > 2 * right.error
+    assert report.errors[torch.float16][0] > 2 * right.errors[torch.float16][0]
     assert "from float64, expected" in str(report)
     assert not any("forward" in vars(module) for module in model.modules())
 

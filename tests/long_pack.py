@@ -14,11 +14,18 @@ PAGE = 16  # patches along a side: 64 tokens
 
 
 def long_pack(
-    config, tokens: int, *, pages: int | None = None, samples: int = 1, branches: int = 0, supervised: int = 8
+    config,
+    tokens: int,
+    *,
+    pages: int | None = None,
+    samples: int = 1,
+    branches: int = 0,
+    supervised: int = 8,
+    uint8: bool = False,
 ):
     """
     A row of `tokens` tokens: pages, then text. With branches the row is one document that they share, else samples of equal
-    length, each with as many pages.
+    length, each with as many pages; of bytes if `uint8`, as `uint8_page` makes them.
     """
     a_page = PAGE**2 // 4
     branch_length = 16
@@ -30,10 +37,13 @@ def long_pack(
         start = page * (a_page + 2)
         ids[start], ids[start + a_page + 1] = config.vision_start_token_id, config.vision_end_token_id
         ids[start + 1 : start + 1 + a_page], types[start + 1 : start + 1 + a_page] = config.image_token_id, 1
-    patch_values = 6 * config.vision_config.patch_size**2
+    pixels = 3 * config.vision_config.patch_size**2
     images = {}
+    if pages and uint8:
+        images["pixel_values"] = torch.randint(256, (pages * PAGE**2, pixels), dtype=torch.uint8)
+    elif pages:
+        images["pixel_values"] = torch.randn(pages * PAGE**2, 2 * pixels)
     if pages:
-        images["pixel_values"] = torch.randn(pages * PAGE**2, patch_values)
         images["image_grid_thw"] = torch.tensor([[1, PAGE, PAGE]] * pages)
     if not branches:
         labels = torch.full_like(ids, -100)

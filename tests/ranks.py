@@ -4,10 +4,12 @@ process, which imports only once.
 
     python tests/ranks.py < RUNS > RESULTS
 
-RUNS is a list in JSON of `{"argv": [...], "ranks": 2, "config": "recipes/accelerate/fsdp2_8gpu.yaml", "fault": {...}, "without": "hook of
-mmprolong_hf.fsdp"}`, all but the first optional; RESULTS are the ranks' exit statuses (a signal's number below 0), what they printed, and the seconds.
+RUNS is a list in JSON of `{"argv": [...], "ranks": 2, "config": "recipes/accelerate/fsdp2_8gpu.yaml", "fault": {...},
+"without": "hook of mmprolong_hf.fsdp", "counted": ["module:function"]}`, all but the first optional; RESULTS are the ranks' exit
+statuses (a signal's number below 0), what they printed, and the seconds.
 """
 
+import importlib
 import json
 import os
 import resource
@@ -18,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from functools import reduce
 from pathlib import Path
 
 import yaml
@@ -113,11 +117,28 @@ def train_rank(run: dict, rank: int) -> None:
     if run.get("config") is not None:
         # accelerate 1.15 looks for FSDP among kinds of GPUs only; all that follows runs on the CPU as well
         PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
-    trainer = make_trainer(data, args, model)
+    trainer, calls = make_trainer(data, args, model), Counter()
+    for name in run.get("counted", []):
+        count_calls(name, calls)
     fault = run.get("fault")
-    if fault is not None and fault["rank"] == rank:
+    if fault is not None and fault["rank"] in (rank, "all"):
         trainer.add_callback(make_fault(**fault))
     train(trainer, data)
+    print("".join(f"rank {rank}: {count} calls of {name}\n" for name, count in calls.items()), end="", flush=True)
+
+
+def count_calls(name: str, calls: Counter) -> None:
+    """Counts from now on how often a function or a method `mmprolong_hf.module:Class.method` is called."""
+    module, _, path = name.partition(":")
+    *owners, last = path.split(".")
+    owner = reduce(getattr, owners, importlib.import_module(module))
+    called = getattr(owner, last)
+
+    def counted(*args, **kwargs):
+        calls[name] += 1
+        return called(*args, **kwargs)
+
+    setattr(owner, last, counted)
 
 
 def fsdp_environment(config: str) -> dict[str, str]:
@@ -126,7 +147,7 @@ def fsdp_environment(config: str) -> dict[str, str]:
     return {"ACCELERATE_USE_FSDP": "true"} | {name.upper(): str(value) for name, value in options.items()}
 
 
-def make_fault(rank: int, step: int, kind: str, number: int):
+def make_fault(rank: int | str, step: int, kind: str, number: int):
     """
     What goes wrong in the middle of a step: a signal; files that cannot grow beyond some bytes any more; or a disk that is full
     but for some bytes as long as the process lives.

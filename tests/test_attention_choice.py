@@ -5,7 +5,7 @@ import tiny
 import torch
 
 from mmprolong_hf import attention
-from mmprolong_hf.attention import KERNELS, kernel_for, use_kernel
+from mmprolong_hf.attention import KERNELS, kernel_for
 from mmprolong_hf.attention_choice import CHOICES, choose_kernel, probe_kernel
 from mmprolong_hf.attention_kernels import CpuKernel
 
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(autouse=True)
 def _default_kernel():
     yield
-    use_kernel(None)
+    attention._chosen.clear()
 
 
 @pytest.mark.parametrize(("choice", "name"), [("auto", "cpu"), ("sdpa", "sdpa")])
@@ -24,7 +24,9 @@ def _default_kernel():
 def test_what_works_here_is_used_and_its_distance_told(choice, name, dtype):
     report = choose_kernel(choice, CPU, dtype, **SIZES)
     assert report.name == name
-    assert kernel_for(torch.zeros(1)) is KERNELS[name]
+    assert kernel_for(torch.zeros(1, dtype=dtype)) is KERNELS[name]
+    other = torch.float16 if dtype == torch.bfloat16 else torch.bfloat16
+    assert kernel_for(torch.zeros(1, dtype=other)) is KERNELS["cpu"]  # chosen for one type, the default for others
     limit = 1e-5 if dtype == torch.float32 else 0.02
     assert (report.error == 0) == (name == "sdpa" and dtype == torch.float32)  # that is what it is compared with
     assert report.error < limit

@@ -95,11 +95,42 @@ def test_ours_falls_back_to_what_takes_less_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(training.OurTrainer, "training_step", only_recomputed)
     found = run(tmp_path, "--only", "ours")
     assert [(r["length"], r["name"], r.get("not_measured")) for r in found] == [
-        (512, "attention kept", "out of memory"),
-        (512, "attention computed again", None),
         (256, "attention kept", "out of memory"),
         (256, "attention computed again", None),
+        (512, "attention kept", "not begun: out of memory at 256 tokens"),
+        (512, "attention computed again", None),
     ]
+
+
+def test_a_step_of_the_same_length_comes_before_those_that_are_timed(tmp_path, monkeypatch):
+    seen = []
+    step = training.StockTrainer.training_step
+
+    def watched(self, model, inputs, *args):
+        seen.append(inputs["input_ids"].numel())
+        return step(self, model, inputs, *args)
+
+    monkeypatch.setattr(training.StockTrainer, "training_step", watched)
+    found = run(tmp_path, "--only", "ours", "stock", "--repeats", "2")
+    assert [(r["trainer"], r["length"]) for r in found] == [
+        ("ours", 256),
+        ("stock", 256),
+        ("stock", 512),
+        ("ours", 512),
+    ]
+    assert all(len(record["seconds"]) == 2 and record["first_seconds"] > 0 for record in found)
+    assert seen == [tokens for record in found if record["trainer"] == "stock" for tokens in [record["tokens"]] * 3]
+    last = found[-1]
+    least, most = min(last["seconds"]), max(last["seconds"])
+    row = f"| {last['first_seconds']:.2f} | {least:.2f}, {(least + most) / 2:.2f}, {most:.2f} |"
+    assert row in (tmp_path / "report.md").read_text()
+
+
+def test_three_steps_are_timed_up_to_128k_and_one_beyond(tmp_path):
+    schedule = levers.Schedule(levers.parse(["--tiny", "--out", str(tmp_path)]))
+    assert [schedule.repeats(length) for length in (32768, 131072, 262144)] == [3, 3, 1]
+    schedule = levers.Schedule(levers.parse(["--tiny", "--out", str(tmp_path), "--repeats", "2"]))
+    assert schedule.repeats(262144) == 2
 
 
 def test_what_would_end_too_late_is_not_begun(tmp_path):

@@ -85,6 +85,16 @@ def test_rotation_goes_by_when_they_were_written_not_by_step(tmp_path):
     assert checkpoints(tmp_path) == [latest]
 
 
+@pytest.mark.parametrize("best", ["out/checkpoint-1", "/moved/since/checkpoint-1"])
+def test_the_best_one_is_kept_however_it_is_called(tmp_path, monkeypatch, best):
+    """A run may be resumed with output_dir spelled in another way, or moved; its state has the name of then."""
+    monkeypatch.chdir(tmp_path)
+    for step in (1, 2, 3):
+        checkpoint(tmp_path / "out", step)
+    rotate(tmp_path / "out", 1, best)
+    assert [folder.name for folder in checkpoints("out")] == ["checkpoint-1", "checkpoint-3"]
+
+
 def test_what_remains_of_a_removed_checkpoint_is_incomplete(tmp_path, monkeypatch):
     folder = checkpoint(tmp_path, 3)
     monkeypatch.setattr(shutil, "rmtree", lambda *args, **kwargs: None)  # killed before it

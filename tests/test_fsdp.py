@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 import ranks
@@ -16,6 +17,13 @@ from mmprolong_hf.fsdp import set_up_fsdp
 from mmprolong_hf.models import lora_config
 
 LORA = {"use_peft": "true", "lora_r": 4, "lora_dropout": 0.0}
+LEVERS = ["--mlp_tile", "8", "--vision_chunk", "32", "--save_attention", "true"]
+MLPS, TILES, TOWERS, CHUNKS = COUNTED = [
+    "mmprolong_hf.tiled_mlp:_Tiles.__init__",
+    "mmprolong_hf.tiled_mlp:_Tiles.compute",
+    "mmprolong_hf.vision_tower:_ChunkedForward.__call__",
+    "mmprolong_hf.vision_tower:_ChunkedForward._run",
+]
 
 
 def save_tied(folder):
@@ -36,29 +44,33 @@ def world(tmp_path_factory, root, environment):
     tiny.save_checkpoint(folder / "model")
     save_tied(folder / "tied")
     tiny.save_dataset(folder / "dataset", train=tiny.documents())
-    plain = ranks.options(folder, max_steps=3, save_steps=2, packs_per_step=4)
-    tied = ranks.options(folder, max_steps=3, save_steps=2, model_name_or_path=folder / "tied")
-    lora = ranks.options(folder, max_steps=3, save_steps=2, **LORA)
-    config = str(root / "recipes" / "accelerate" / "fsdp2_8gpu.yaml")
+    every, once = {"max_steps": 3, "save_steps": 2}, {"max_steps": 3, "save_strategy": "no"}
+    plain = ranks.options(folder, **every, packs_per_step=4)
+    whole = ranks.options(folder, **once, packs_per_step=4)
+    tied = ranks.options(folder, **once, model_name_or_path=folder / "tied")
+    lora = ranks.options(folder, **once, **LORA)
+    sharded = {"config": str(root / "recipes" / "accelerate" / "fsdp2_8gpu.yaml")}
+    pulled = sharded | {"counted": COUNTED}
     resume = ["--output_dir", "resumed", "--resume_from_checkpoint", "sharded/checkpoint-2"]
     fault = {"rank": 1, "step": 2, "kind": "largest file", "number": 20_000}
     runs = {
-        "one": {"argv": [*plain, "--output_dir", "one"], "ranks": 1},
-        "sharded": {"argv": [*plain, "--output_dir", "sharded"], "config": config},
-        "headless": {"argv": [*plain, "--output_dir", "headless"], "config": config, "without": "_gather_head"},
+        "one": {"argv": [*plain, "--output_dir", "one"], "ranks": 1, "counted": COUNTED},
+        "sharded": {"argv": [*plain, *LEVERS, "--output_dir", "sharded"], **pulled},
+        "headless": {"argv": [*whole, "--output_dir", "headless"], **sharded, "without": "_gather_head"},
         "tied_one": {"argv": [*tied, "--output_dir", "tied_one"], "ranks": 1},
-        "tied_sharded": {"argv": [*tied, "--output_dir", "tied_sharded"], "config": config},
+        "tied_sharded": {"argv": [*tied, "--output_dir", "tied_sharded"], **sharded},
         "lora_one": {"argv": [*lora, "--output_dir", "lora_one"], "ranks": 1},
-        "lora_sharded": {"argv": [*lora, "--output_dir", "lora_sharded"], "config": config},
-        "resumed": {"argv": [*plain, *resume], "config": config},
-        "failed": {"argv": [*plain, "--output_dir", "failed"], "config": config, "fault": fault},
+        "lora_sharded": {"argv": [*lora, *LEVERS, "--output_dir", "lora_sharded"], **pulled},
+        "bfloat16": {"argv": [*whole, *LEVERS, "--bf16", "true", "--output_dir", "bfloat16"], **pulled},
+        "resumed": {"argv": [*plain, *LEVERS, *resume], **pulled},
+        "failed": {"argv": [*plain, "--output_dir", "failed"], **sharded, "fault": fault},
     }
     results = dict(zip(runs, ranks.run_all(list(runs.values()), folder, environment)))
     for name, result in results.items():
         assert result["codes"] == ([0] * len(result["codes"]) if name != "failed" else [1, 1]), result["output"][
             -3000:
         ]
-    return folder, results["failed"]
+    return folder, results
 
 
 def differences(folder, ours, theirs, file="model.safetensors"):
@@ -84,6 +96,28 @@ def test_two_sharded_ranks_train_as_one(world, ours, theirs, file):
     loss, weight = differences(world[0], ours, theirs, file)
     assert loss < 1e-5
     assert weight < 1e-4
+
+
+@pytest.mark.parametrize("run", ["sharded", "lora_sharded", "bfloat16", "resumed"])
+def test_they_do_so_in_tiles_and_chunks(world, run):
+    """Guard: in the levers' usual sizes these packs are one tile and one chunk, as on the one rank."""
+    _, results = world
+    for rank in (0, 1):
+        counts = {name: calls(results[run], rank, name) for name in COUNTED}
+        assert counts[TILES] > 8 * counts[MLPS] > 0
+        assert counts[CHUNKS] > 2 * counts[TOWERS] > 0
+    assert calls(results["one"], 0, TOWERS) > calls(results["one"], 0, MLPS) == 0
+    assert "the inputs of layers are kept, and attention's outputs" in results[run]["output"]
+
+
+def calls(result, rank, name):
+    found = re.search(rf"rank {rank}: (\d+) calls of {re.escape(name)}$", result["output"], re.MULTILINE)
+    return 0 if found is None else int(found[1])
+
+
+def test_bfloat16_is_near(world):
+    loss, _ = differences(world[0], "bfloat16", "one")
+    assert 1e-5 < loss < 2e-2
 
 
 def test_without_a_gathered_head_they_would_not(world):
@@ -116,18 +150,15 @@ def test_a_sharded_run_goes_on_exactly(world):
 
 
 def test_a_rank_that_cannot_write_its_part_ends_both(world):
-    folder, failed = world
+    folder, failed = world[0], world[1]["failed"]
     assert failed["seconds"] < 40
     assert "rank 0: RuntimeError: failed/checkpoint-2 could not be written, there is no complete" in failed["output"]
     assert checkpoints(folder / "failed") == []
 
 
 def plugin(**options):
-    return FullyShardedDataParallelPlugin(
-        fsdp_version=2,
-        auto_wrap_policy="transformer_based_wrap",
-        **{"state_dict_type": "SHARDED_STATE_DICT"} | options,
-    )
+    usual = {"state_dict_type": "SHARDED_STATE_DICT", "auto_wrap_policy": "transformer_based_wrap"}
+    return FullyShardedDataParallelPlugin(fsdp_version=2, **usual | options)
 
 
 @pytest.mark.parametrize("lora", [False, True])
@@ -151,3 +182,33 @@ def test_units_and_precision(family, lora):
 def test_whole_checkpoints_are_refused(options):
     with pytest.raises(ValueError, match="expected fsdp_version 2 with SHARDED_STATE_DICT, as in recipes/accelerate"):
         set_up_fsdp(plugin(**options), tiny.model(), "no")
+
+
+BLOCKS = ["Qwen2_5_VLDecoderLayer", "Qwen2_5_VLVisionBlock"]  # as accelerate has them on its own
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (
+            {"transformer_cls_names_to_wrap": BLOCKS},
+            r"by transformer_auto_wrap_policy, of \['Qwen2_5_VLDecoderLayer', ",
+        ),
+        ({"auto_wrap_policy": "size_based_wrap"}, "by size_based_auto_wrap_policy, of no class"),
+        ({"auto_wrap_policy": "no_wrap"}, "by no policy, of no class"),
+    ],
+)
+def test_other_units_are_refused(options, found):
+    with pytest.raises(
+        ValueError, match=rf"{found}.*; expected fsdp_auto_wrap_policy TRANSFORMER_BASED_WRAP, without"
+    ):
+        set_up_fsdp(plugin(**options), tiny.model(), "no")
+
+
+def test_these_units_may_be_named_and_asked_for_again():
+    units = ["Qwen2_5_VisionTransformerPretrainedModel", "Qwen2_5_VLDecoderLayer"]
+    named, model = plugin(transformer_cls_names_to_wrap=units), tiny.model()
+    for _ in range(2):  # by two trainers of one process
+        set_up_fsdp(named, model, "no")
+        named.set_auto_wrap_policy(model)
+    assert set(named.transformer_cls_names_to_wrap) == set(units)

@@ -53,3 +53,11 @@ def test_the_doctors_command_parses(monkeypatch):
     monkeypatch.chdir(ROOT)
     (line,) = re.findall(r"^mmprolong doctor (.*)$", TEXT, flags=re.M)
     parse_recipe([*shlex.split(line), "--use_cpu", "true", "--bf16", "false"])
+
+
+@pytest.mark.parametrize("name", ["qwen25vl_128k", "qwen3vl_128k"])
+def test_the_memory_in_a_recipes_header_is_that_of_its_dry_run(name):
+    recipe = ROOT / f"recipes/{name}.yaml"
+    (memory,) = re.findall(r"^# Hardware .*\((\d+) GiB each by estimate\)", recipe.read_text(), flags=re.M)
+    plan = dry_run(*parse_recipe([str(recipe), "--dry_run"]), load_documents, load_fill)
+    assert re.search(rf"^memory per GPU +{memory} GiB on each of 8 GPUs", plan, flags=re.M)

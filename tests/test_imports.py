@@ -9,8 +9,9 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "mmprolong_hf"
 OURS = "mmprolong_hf"
-# What each part may import of ours; a folder stands for all of its files. Everything may import lengths and positions.
+# What each part may import of ours; a folder stands for all of its files. Everything may import images, lengths and positions.
 MAY_IMPORT = {
+    "images": set(),
     "lengths": set(),
     "packing": set(),
     "sharing": set(),
@@ -32,7 +33,7 @@ MAY_IMPORT = {
     "layer_probe": set(),
     "kernels": {"checkpointing", "layer_probe"},
     "rope": set(),
-    "leak": {"attention", "layout"},
+    "leak": {"attention", "layout", "loader", "plan", "sharing"},
     "cards": set(),
     "collator": {"layout"},
     "prompt": set(),
@@ -51,6 +52,7 @@ MAY_IMPORT = {
         "checkpointing",
         "config",
         "kernels",
+        "pixels",
         "tiled_mlp",
         "vision_attention",
         "vision_tower",
@@ -62,7 +64,7 @@ MAY_IMPORT = {
     "recipe": {"config"},
     "checkpoints": set(),
     "preemption": set(),
-    "resume": {"checkpoints", "plan"},
+    "resume": {"checkpoints", "pixels", "plan"},
     "fsdp": set(),
     "resumable": {"checkpoints", "encoding", "fsdp", "plan", "preemption", "resume", "rope"},
     "data_wait": set(),
@@ -70,6 +72,7 @@ MAY_IMPORT = {
     "trainer": {
         "broken_pages",
         "cards",
+        "checkpoints",
         "collator",
         "config",
         "encoding",
@@ -80,6 +83,7 @@ MAY_IMPORT = {
         "plan",
         "planning",
         "resumable",
+        "resume",
         "tally",
     },
     "dry_run": {
@@ -136,7 +140,7 @@ MAY_IMPORT = {
     },
 }
 FREE = {"cli", "cli_evaluation", "demo"}  # the outermost layer, which nothing imports
-EVERYWHERE = {"lengths", "positions"}
+EVERYWHERE = {"images", "lengths", "positions"}
 NO_TORCH = ("torch", "transformers", "trl", "accelerate", "peft")
 
 

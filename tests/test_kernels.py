@@ -1,4 +1,4 @@
-"""Liger's kernels: what is said where they cannot run, their limits, and, on a GPU, their numbers. Triton's interpreter runs them here."""
+"""Liger's kernels: what is said where they cannot run, and, on a GPU, their numbers. Triton's interpreter runs them here."""
 
 import importlib.metadata
 import subprocess
@@ -8,10 +8,10 @@ import pytest
 import tiny
 import torch
 from interpreted_kernels import ATTENTION, assert_on, distance, step
-from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextMLP, Qwen3VLTextRMSNorm, apply_rotary_pos_emb
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextRMSNorm, apply_rotary_pos_emb
 
 from mmprolong_hf import kernels
-from mmprolong_hf.kernels import LAYERS, MAX_ROWS, use_liger, why_not_liger
+from mmprolong_hf.kernels import LAYERS, LigerReport, use_liger, why_not_liger
 
 CUDA = torch.device("cuda")
 REAL = {  # the widths of Qwen2.5-VL-7B and Qwen3-VL-8B
@@ -99,23 +99,18 @@ def put_on(name, layer):
     return layer
 
 
-def test_no_call_goes_beyond_what_a_kernel_can_address():
-    # On the meta device: the limits themselves, and no memory
-    with torch.device("meta"):
-        norm = put_on("rms_norm", Qwen3VLTextRMSNorm(128))
-        with pytest.raises(
-            ValueError, match="Liger rms_norm got 2,147,483,648 rows, and is right up to 2,147,483,647"
-        ):
-            norm(torch.empty(1, 2**26, 32, 128))
-        mlp = put_on("swiglu", Qwen3VLTextMLP(tiny.config("qwen3_vl").text_config))
-        with pytest.raises(ValueError, match="Liger swiglu got 2,147,483,648 rows"):
-            mlp(torch.empty(1, MAX_ROWS + 1, 64))
-        cos = torch.empty(1, MAX_ROWS + 1, 2)
-        with pytest.raises(ValueError, match="Liger rotary got 2,147,483,648 tokens"):
-            kernels._rotary(torch.empty(1, 4, MAX_ROWS + 1, 2), torch.empty(1, 1, MAX_ROWS + 1, 2), cos, cos)
-        cos = torch.empty(2, 2**24, 128)
-        with pytest.raises(ValueError, match="Liger rotary got 2,147,483,648 numbers of cos in a row"):
-            kernels._rotary(torch.empty(2, 4, 2**24, 128), torch.empty(2, 1, 2**24, 128), cos, cos)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")
+def test_a_device_on_which_nothing_runs_any_more_is_not_taken_for_a_kernel_that_fails(monkeypatch):
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: kernels.OLDEST)
+    with pytest.raises((AssertionError, RuntimeError), match="CUDA") as raised:
+        use_liger(tiny.model(attention=ATTENTION), device=CUDA)
+    assert "synchronize" in [entry.name for entry in raised.traceback]
+
+
+def test_reports_tell_each_type_that_was_compared():
+    report = LigerReport("rms_norm", 5, {torch.bfloat16: (4e-3, 3e-3), torch.float32: (2e-7, 1e-7)})
+    compared = "in bfloat16 4.0e-03 from float64 (3.0e-03 plain); in float32 2.0e-07 from float64 (1.0e-07 plain)"
+    assert str(report) == f"Liger rms_norm: on in 5 modules, {compared}"
 
 
 @on_a_gpu

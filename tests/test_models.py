@@ -43,7 +43,7 @@ def test_lora_trains_and_its_adapter_loads_on_the_extended_base(tmp_path):
     config = load_config(str(adapter), MMProLongConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False))
     assert config.text_config.rope_parameters["rope_theta"] == 4e6
     reloaded = PeftModel.from_pretrained(AutoModelForImageTextToText.from_pretrained(base, config=config), adapter)
-    pack = trainer.data_collator([trainer.train_dataset[0]["sample"]])
+    pack = tiny.float_pixels(trainer.processing_class, trainer.data_collator([trainer.train_dataset[0]["sample"]]))
     del pack["labels"]
     with torch.no_grad():
         difference = reloaded.eval()(**pack).logits - trainer.model.eval()(**pack).logits
@@ -63,7 +63,7 @@ def test_an_adapter_merges_into_a_checkpoint_of_its_own(tmp_path):
     merge_adapter(tmp_path / "adapter", tmp_path / "merged")
     merged = Qwen2_5_VLForConditionalGeneration.from_pretrained(tmp_path / "merged").eval()
     assert merged.config.text_config.rope_parameters["rope_theta"] == 4e6
-    pack = trainer.data_collator([trainer.train_dataset[0]["sample"]])
+    pack = tiny.float_pixels(trainer.processing_class, trainer.data_collator([trainer.train_dataset[0]["sample"]]))
     del pack["labels"]
     with torch.no_grad():
         difference = merged(**pack).logits - trainer.model.eval()(**pack).logits

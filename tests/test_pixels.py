@@ -1,3 +1,5 @@
+from itertools import accumulate
+
 import pytest
 import tiny
 import torch
@@ -36,6 +38,20 @@ def test_the_table_holds_what_rescaling_and_normalizing_make_of_a_value():
         expected = (value / 255 - images.image_mean[channel]) / images.image_std[channel]
         assert table[channel, value].item() == pytest.approx(expected, rel=1e-5)
     assert (table.diff(dim=1) > 0).all()
+
+
+def test_many_patches_need_little_beside_the_result():
+    table = PixelTable(torch.rand(3, 256), num_frames=2)
+    pixels = torch.randint(256, (50_000, 48), dtype=torch.uint8)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        made = table.patches(pixels, torch.float32)
+    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    events.sort(key=lambda event: event.start_ns())
+    assert max(accumulate(event.nbytes() for event in events)) < 1.2 * made.nbytes
+    channels = [
+        table.numbers[channel][own.long()] for channel, own in enumerate(pixels.unflatten(1, (3, 16)).unbind(1))
+    ]
+    assert torch.equal(made, torch.stack(channels, 1)[:, :, None].expand(-1, -1, 2, -1).flatten(1))
 
 
 def test_another_processors_table_is_seen():

@@ -2,8 +2,10 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,8 +14,9 @@ import tiny
 from test_trainer import largest_difference, losses, make_trainer, weights
 from transformers import TrainerCallback
 
-from mmprolong_hf.checkpoints import why_incomplete
+from mmprolong_hf.checkpoints import checkpoints, why_incomplete
 from mmprolong_hf.preemption import SIGNALS, StopOnSignal, leave_signals_to_the_trainer
+from mmprolong_hf.resume import write_plan
 from mmprolong_hf.train import train
 
 
@@ -65,6 +68,32 @@ def test_training_says_how_to_go_on_and_ends_with_the_signals_status(tmp_path, c
     assert not (tmp_path / "model.safetensors").exists()  # it is not trained yet
 
 
+class SignalInEvaluation(TrainerCallback):
+    def on_prediction_step(self, args, state, control, **kwargs):
+        if state.global_step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("during", ["saving", "evaluation"])
+def test_a_signal_between_two_steps_lets_saving_and_evaluation_end(tmp_path, monkeypatch, during):
+    every = {"save_strategy": "steps", "save_steps": 2, "eval_strategy": "steps", "eval_steps": 2}
+    trainer = make_trainer(tmp_path, max_steps=5, eval_dataset=tiny.documents(2), **every)
+    if during == "evaluation":
+        trainer.add_callback(SignalInEvaluation())
+    else:
+
+        def write(folder, plan, about):  # in the middle of a checkpoint
+            os.kill(os.getpid(), signal.SIGTERM)
+            write_plan(folder, plan, about)
+
+        monkeypatch.setattr("mmprolong_hf.resumable.write_plan", write)
+    trainer.train()
+    assert (trainer.stop.stopped_by, trainer.state.global_step) == (signal.SIGTERM, 3)
+    assert [folder.name for folder in checkpoints(tmp_path)] == ["checkpoint-2", "checkpoint-3"]
+    assert [why_incomplete(folder) for folder in checkpoints(tmp_path)] == [None, None]
+    assert [entry["step"] for entry in trainer.state.log_history if "eval_loss" in entry] == [2]
+
+
 def test_a_signal_in_the_last_step_does_not_keep_the_model_from_being_saved(tmp_path):
     trainer = make_trainer(tmp_path, max_steps=2)
     trainer.add_callback(Signal(2, signal.SIGTERM))
@@ -107,6 +136,56 @@ def test_workers_leave_signals_to_the_trainer():
         signal.signal(number, handler)
 
 
+# A loader whose worker reads what never comes, in a process that then ends: by itself, or killed
+STUCK = """
+import os, sys, torch
+from torch.utils.data import DataLoader, _utils
+from mmprolong_hf.preemption import leave_signals_to_the_trainer
+
+class Fifo(torch.utils.data.Dataset):
+    def __len__(self):
+        return 4
+    def __getitem__(self, index):
+        print(os.getpid(), flush=True)
+        return open("fifo", "rb").read()
+
+_utils.MP_STATUS_CHECK_INTERVAL = 0.5  # seconds that torch gives a worker to end
+packs = iter(DataLoader(Fifo(), num_workers=1, worker_init_fn=leave_signals_to_the_trainer))
+sys.stdin.read(1)
+"""
+
+
+def alive(process, seconds):
+    """Whether a process that is no child still runs after so long."""
+    ends = time.monotonic() + seconds
+    while (stat := Path(f"/proc/{process}/stat")).exists() and stat.read_text().split()[2] != "Z":
+        if time.monotonic() > ends:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_worker_that_is_stuck_in_a_read_ends_with_its_trainer(tmp_path, environment, killed):
+    os.mkfifo(tmp_path / "fifo")
+    command = [sys.executable, "-c", STUCK]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, **pipes) as trainer:
+        worker = int(trainer.stdout.readline())
+        time.sleep(0.2)  # for it to come to the read
+        if killed:
+            trainer.kill()
+        try:
+            trainer.communicate("x", timeout=20)
+        finally:
+            trainer.kill()
+            stuck = alive(worker, seconds=10)
+            if stuck:
+                os.kill(worker, signal.SIGKILL)
+    assert not stuck
+    assert trainer.returncode == (-signal.SIGKILL if killed else 0)
+
+
 def test_transformers_own_way_is_refused(tmp_path):
     with pytest.raises(
         ValueError, match="enable_jit_checkpoint is on, with which a rank saves in the middle of a step"
@@ -123,8 +202,12 @@ def test_two_ranks_stop_at_one_step_when_one_of_them_gets_the_signal(tmp_path, e
         {"argv": [*options, "--output_dir", "whole"]},
         {"argv": [*options, "--output_dir", "stopped"], "fault": fault},
         {"argv": [*options, "--output_dir", "stopped", "--resume_from_checkpoint", "last"]},
+        {"argv": [*options, "--output_dir", "both"], "fault": fault | {"rank": "all"}},  # as a scheduler does
     ]
-    whole, stopped, resumed = ranks.run_all(runs, tmp_path, environment)
+    whole, stopped, resumed, both = ranks.run_all(runs, tmp_path, environment)
+    assert both["codes"] == [143, 143], both["output"]
+    assert [folder.name for folder in checkpoints(tmp_path / "both")] == ["checkpoint-2"]
+    assert why_incomplete(tmp_path / "both" / "checkpoint-2") is None
     assert (whole["codes"], stopped["codes"], resumed["codes"]) == ([0, 0], [143, 143], [0, 0]), stopped["output"]
     assert "SIGTERM: saved checkpoint-2 of 3 steps" in stopped["output"]
     assert ranks.history(tmp_path / "stopped") == ranks.history(tmp_path / "whole")

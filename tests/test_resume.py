@@ -1,20 +1,41 @@
 import pytest
 import tiny
+from datasets import Dataset
 from test_trainer import ATTENTION, largest_difference, make_trainer, weights
 
 from mmprolong_hf.resume import resolve
+from mmprolong_hf.synthesis.schema import DOCUMENT_FEATURES
+
+
+def other_answers():
+    """Of the same lengths."""
+
+    def change(row):
+        return row | {"questions": [q | {"answer": q["answer"][::-1].replace("0", "5")} for q in row["questions"]]}
+
+    return Dataset.from_list([change(row) for row in tiny.documents()], features=DOCUMENT_FEATURES)
+
+
+def other_pixels():
+    processor = tiny.processor()
+    processor.image_processor.image_mean = [0.3, 0.3, 0.3]
+    return processor
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seed": 7}, "was trained on another plan"),
-        ({"max_length": 200}, "was trained on another plan"),
-        ({"packs_per_step": 3}, "was trained on another plan"),
-        ({"packing_order": "sequential"}, "was trained on another plan"),
-        ({"share_documents": True}, "was trained on another plan"),
-        ({"balance_window": 2}, "was trained on another plan"),
-        ({"freeze_vision_tower": True}, "was trained on another plan"),  # what a pack costs is otherwise
+        ({"seed": 7}, "is of another run"),
+        ({"max_length": 200}, "is of another run"),
+        ({"packs_per_step": 3}, "is of another run"),
+        ({"packing_order": "sequential"}, "is of another run"),
+        ({"share_documents": True}, "is of another run"),
+        ({"balance_window": 2}, "is of another run"),
+        ({"freeze_vision_tower": True}, "is of another run"),  # what a pack costs is otherwise
+        ({"optim": "sgd"}, "optim adamw_torch_fused there, sgd here"),
+        ({"learning_rate": 2e-3}, "learning_rate 0.001 there, 0.002 here"),
+        ({"documents": other_answers()}, "questions [0-9a-f]{16} there, [0-9a-f]{16} here"),
+        ({"processor": other_pixels()}, "image processor [0-9a-f]{16} there, [0-9a-f]{16} here"),
     ],
 )
 def test_another_run_is_not_resumed(tmp_path, options, message):

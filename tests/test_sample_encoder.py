@@ -1,10 +1,12 @@
+import errno
 import pickle
 
 import pytest
 import tiny
 import torch
-from broken import BROKEN, with_page
+from broken import BROKEN, pdf_without_its_first_page, with_page
 from datasets import Dataset
+from PIL.JpegImagePlugin import JpegImageFile
 
 from mmprolong_hf.broken_pages import BrokenPage
 from mmprolong_hf.collator import PackCollator
@@ -56,6 +58,39 @@ def test_a_pdf_that_cannot_be_opened_is_undecodable():
     page = damaged.__getitems__([0, 1])[1]["rejected"]
     assert (page.source, page.page, page.reason) == ("1.pdf", 0, "undecodable")
     assert "it cannot be opened" in page.detail
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EMFILE, "Too many open files"),
+        OSError("out of memory error when reading image file"),  # as Pillow says it
+        MemoryError(),
+        TypeError("a mistake of ours"),
+        RuntimeError("another"),
+    ],
+)
+def test_a_fault_that_is_not_the_pages_is_no_broken_page(monkeypatch, error):
+    """Else one rank, or one resume, would train on other data than the others."""
+    _, dataset = encode(tiny.documents(2))
+
+    def load(image):
+        raise error
+
+    monkeypatch.setattr(JpegImageFile, "load", load)
+    with pytest.raises(type(error)) as raised:
+        dataset.__getitems__([0, 1])
+    assert raised.value is error
+
+
+@pytest.mark.parametrize("engine", ["pymupdf", "pypdfium2"])
+def test_a_page_of_a_pdf_that_cannot_be_rendered_is_undecodable(engine):
+    rows = tiny.documents(3).to_list()
+    rows[1] |= {"images": [], "pdf": pdf_without_its_first_page(), "engine": engine}
+    _, damaged = encode(Dataset.from_list(rows, features=DOCUMENT_FEATURES))
+    page = damaged.__getitems__([0, 1])[1]["rejected"]
+    assert (page.source, page.page, page.reason) == ("1.pdf", 1, "undecodable")
+    assert "cannot be rendered" in page.detail
 
 
 def test_an_engine_that_nobody_has_is_no_broken_page():

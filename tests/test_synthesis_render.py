@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pymupdf
 import pytest
+from broken import pdf_without_its_first_page
 from PIL import Image, ImageChops, ImageStat
 from synthetic_pdf import report
 
@@ -107,3 +108,22 @@ def test_an_unknown_engine():
 def test_what_is_no_pdf_is_named(engine):
     with pytest.raises(RejectedDocument, match="expected a"):
         len(PdfPages(b"%PDF-1.4 and nothing else", 144, engine))
+
+
+@pytest.mark.parametrize("engine", ["pymupdf", "pypdfium2"])
+def test_a_page_that_cannot_be_rendered_is_named_and_others_can_be(engine):
+    pages = PdfPages(pdf_without_its_first_page(), 72, engine)
+    with pytest.raises(RejectedDocument, match=r"unreadable: page 1 cannot be rendered \("):
+        pages[0]
+    assert Image.open(io.BytesIO(pages[1]["bytes"])).size == (100, 100)
+
+
+def test_want_of_memory_is_no_fault_of_the_page(tmp_path, monkeypatch):
+    pages = PdfPages(report(tmp_path / "a.pdf", chapters=1).read_bytes(), 30, ENGINE)
+
+    def render(*args, **kwargs):
+        raise pymupdf.mupdf.FzErrorSystem("malloc (512 bytes) failed")
+
+    monkeypatch.setattr("mmprolong_hf.synthesis.pages.render_page", render)
+    with pytest.raises(pymupdf.mupdf.FzErrorSystem, match="malloc"):
+        pages[0]

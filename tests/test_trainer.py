@@ -3,18 +3,27 @@ import json
 import pytest
 import tiny
 import torch
+from broken import with_page
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from mmprolong_hf.attention import PACKED_ATTENTION
 from mmprolong_hf.config import MMProLongConfig
-from mmprolong_hf.pixels import PixelTable
 from mmprolong_hf.trainer import MMProLongTrainer
 
 ATTENTION = {"text_config": PACKED_ATTENTION, "vision_config": "sdpa"}
 
 
 def make_trainer(
-    folder, *, family="qwen2_5_vl", model=None, eval_dataset=None, fill_dataset=None, peft_config=None, **options
+    folder,
+    *,
+    family="qwen2_5_vl",
+    model=None,
+    documents=None,
+    processor=None,
+    eval_dataset=None,
+    fill_dataset=None,
+    peft_config=None,
+    **options,
 ):
     options = {
         "max_length": 128, "packs_per_step": 2, "learning_rate": 1e-3, "logging_steps": 1, "save_strategy": "no", "bf16": False,
@@ -24,10 +33,10 @@ def make_trainer(
     return MMProLongTrainer(
         model=tiny.model(family, ATTENTION) if model is None else model,
         args=MMProLongConfig(output_dir=str(folder), **options),
-        train_dataset=tiny.documents(),
+        train_dataset=tiny.documents() if documents is None else documents,
         eval_dataset=eval_dataset,
         fill_dataset=fill_dataset,
-        processing_class=tiny.processor(family),
+        processing_class=tiny.processor(family) if processor is None else processor,
         peft_config=peft_config,
     )
 
@@ -74,11 +83,9 @@ def test_loss_and_gradients_do_not_depend_on_packing_or_accumulation(tmp_path, g
 def test_the_loss_is_the_mean_over_answer_tokens(tmp_path):
     trainer = make_trainer(tmp_path, max_length=4096, packs_per_step=1, max_steps=1, eval_dataset=tiny.documents(3))
     samples = [row["sample"] for row in trainer.train_dataset.select(range(len(trainer.train_dataset) // 2))]
-    pixels = PixelTable.of(trainer.processing_class.image_processor)
     total = count = 0
     for sample in samples:
-        inputs = trainer.data_collator([sample])
-        inputs["pixel_values"] = pixels.patches(inputs["pixel_values"], torch.float32)  # as the processor makes them
+        inputs = tiny.float_pixels(trainer.processing_class, trainer.data_collator([sample]))
         labels = inputs.pop("labels")[0, 1:]
         with torch.no_grad():
             logits = tiny.model()(**inputs).logits[0, :-1]
@@ -247,3 +254,14 @@ def test_a_model_card_tells_the_run(tmp_path, root):
 def test_no_sample_left_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"no sample of the dataset can be used\. 12 questions left out"):
         make_trainer(tmp_path, max_length=20)
+
+
+def test_an_evaluation_of_which_nothing_is_left_is_an_error(tmp_path):
+    documents = tiny.documents(1)
+    with pytest.raises(ValueError, match="no document of eval_dataset has pages that can be read"):
+        make_trainer(tmp_path).evaluate(with_page(documents, 0, None))
+
+
+def test_speed_metrics_count_each_question_once(tmp_path):
+    metrics = make_trainer(tmp_path).evaluate(tiny.documents(3))
+    assert metrics["eval_samples_per_second"] * metrics["eval_runtime"] == pytest.approx(6, rel=0.01)

@@ -7,6 +7,7 @@ from peft import LoraConfig, get_peft_model
 from test_vision_attention import mixed_pages
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from mmprolong_hf import vision_tower
 from mmprolong_hf.attention import choose_attention
 from mmprolong_hf.collator import PackCollator
 from mmprolong_hf.encoding import encode_branch, encode_document
@@ -80,6 +81,26 @@ def test_images_in_another_order_are_seen(family):
     run = tower.forward._run
     tower.forward._run = lambda pixels, kwargs: run(pixels.flip(0), kwargs)
     assert error(gradients(changed, pack(family, uint8=True)), theirs) > 1e-2
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_the_device_is_not_asked_for_sizes_that_the_host_knows(family):
+    model, inputs = make_model(family), pack(family, uint8=True)
+    chunk_vision_tower(model, 100, tiny.processor(family).image_processor)
+    elsewhere = inputs | {"image_grid_thw": inputs["image_grid_thw"].to("meta")}  # cannot be asked
+    theirs = gradients(model, {name: value for name, value in inputs.items() if name != "image_grids"})
+    assert error(gradients(model, elsewhere), theirs) == 0
+    turned = tuple((frames, columns, rows) for frames, rows, columns in inputs["image_grids"])
+    assert error(gradients(model, inputs | {"image_grids": turned}), theirs) > 1e-2
+
+
+@pytest.mark.parametrize("max_patches", [None, 50])
+def test_weights_are_walked_once_a_pass(monkeypatch, max_patches):
+    model, calls, walk = make_model("qwen2_5_vl", checkpointing=True), [], vision_tower._is_trained
+    chunk_vision_tower(model, max_patches, tiny.processor().image_processor)
+    monkeypatch.setattr(vision_tower, "_is_trained", lambda visual: calls.append(1) or walk(visual))
+    gradients(model, pack("qwen2_5_vl", uint8=True))
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)

@@ -18,6 +18,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from mmprolong_hf.encoding import IMAGE_ONLY_PROCESSORS, encode_sample, save_processor
 from mmprolong_hf.lengths import page_tokens
+from mmprolong_hf.pixels import PixelTable
 from mmprolong_hf.synthesis.schema import DOCUMENT_FEATURES, Question
 
 FAMILIES = ("qwen2_5_vl", "qwen3_vl")
@@ -158,6 +159,12 @@ def documents(count: int = 6, max_pages: int = 3) -> Dataset:
             }
         )
     return Dataset.from_list(rows, features=DOCUMENT_FEATURES)
+
+
+def float_pixels(proc, pack: dict) -> dict:
+    """A trainer's pack for a plain model, which takes the numbers that the processor makes."""
+    table = PixelTable.of(proc.image_processor)
+    return pack | {"pixel_values": table.patches(pack["pixel_values"], torch.float32)}
 
 
 def jpeg(image: Image.Image) -> bytes:

@@ -5,7 +5,7 @@ test_vision_tower_ranks.
     python uneven_ranks.py FOLDER RANK every_row|as_it_is KIND [KIND ...]
 
 Writes losses and gradients to FOLDER/KIND-FAMILY.pt, or fails where the processes wait for each other. Kinds: `ddp`; `fsdp`, pages
-in chunks and the tower a unit; `fsdp_blocks`, all pages at once and every block a unit, as accelerate has it on its own.
+in chunks; `fsdp_at_once`, all pages at once.
 """
 
 import sys
@@ -23,9 +23,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mmprolong_hf.attention import choose_attention
 from mmprolong_hf.collator import PackCollator
+from mmprolong_hf.fsdp import set_up_fsdp
 from mmprolong_hf.vision_tower import chunk_vision_tower, run_tower_for_every_row
 
-KINDS = {"ddp": 32, "fsdp": 32, "fsdp_blocks": None}  # patches of a chunk
+KINDS = {"ddp": 32, "fsdp": 32, "fsdp_at_once": None}  # patches of a chunk
 SECONDS = 10  # until a process gives up waiting for the other
 
 
@@ -43,8 +44,9 @@ def changed_model(family: str, max_patches: int | None, *, every_row: bool) -> t
 
 
 def shard(model: torch.nn.Module) -> torch.nn.Module:
-    """As accelerate does, which decides what is a unit."""
+    """As accelerate does, which decides what is a unit, after it was set up as for training."""
     plugin = FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy="transformer_based_wrap")
+    set_up_fsdp(plugin, model, "no")
     plugin.set_auto_wrap_policy(model)
     is_unit = fsdp2_prepare_auto_wrap_policy(plugin, model)
     for module in get_module_children_bottom_up(model)[:-1]:
@@ -59,8 +61,8 @@ def main(folder: str, rank: str, every_row: str, *kinds: str) -> None:
     for kind, family in ((kind, family) for kind in kinds for family in tiny.FAMILIES):
         plain = changed_model(family, KINDS[kind], every_row=every_row == "every_row")
         model = DistributedDataParallel(plain) if kind == "ddp" else shard(plain)
-        assert isinstance(plain.model.visual, FSDPModule) == (kind == "fsdp")
-        assert isinstance(plain.model.visual.blocks[0], FSDPModule) == (kind == "fsdp_blocks")
+        assert isinstance(plain.model.visual, FSDPModule) == (kind != "ddp")
+        assert not isinstance(plain.model.visual.blocks[0], FSDPModule)
         for _ in range(2):  # a gradient that never came is noticed in the step after
             model.zero_grad()
             loss = model(**rows(family)[int(rank)]).loss

@@ -13,7 +13,7 @@ COLORS = {"ours": "#12507f", "stock": "#b5562c"}
 LINES = {"lora": "-", "full": "--"}
 FIGURES = {"tokens_per_second": "tokens a second", "peak_gib": "peak memory, GiB"}
 COLUMNS = (
-    "trained", "tokens", "by", "s a step", "tokens/s", "MFU", "HFU", "peak, GiB", "estimated", "loss", "gradient apart",
+    "trained", "tokens", "by", "first step, s", "s a step: least, median, most", "tokens/s", "MFU", "HFU", "peak, GiB", "estimated", "loss", "gradient apart",
 )  # fmt: skip
 
 
@@ -70,16 +70,20 @@ def _table(records: list[dict[str, Any]], other: str, beside: dict[tuple, dict[s
         begin = f"| {r['training']} | {r['tokens']:,} | {r['trainer']}, {r['name']}{layers} |"
         estimated = f"{r['estimated_gib']:.1f}" if "estimated_gib" in r else ""
         if "not_measured" in r:
-            rows.append(f"{begin} {_short(r['not_measured'])} | | | | | {estimated} | | | |")
+            rows.append(f"{begin} {_short(r['not_measured'])} | | | | | | {estimated} | | | |")
             continue
         place = _place(r)
         ratio = f"{r['tokens_per_second'] / beside[place]['tokens_per_second']:.2f}x" if place in beside else ""
         rows.append(
-            f"{begin} {statistics.median(r['seconds']):.2f} | {r['tokens_per_second']:,.0f} | {r['mfu']:.1%} | {r['hfu']:.1%} "
+            f"{begin} {r['first_seconds']:.2f} | {_spread(r['seconds'])} | {r['tokens_per_second']:,.0f} | {r['mfu']:.1%} | {r['hfu']:.1%} "
             f"| {r['peak_gib']:.1f} | {estimated} | {r['loss']:.4f} "
             f"| {r['gradient_apart']:.0e}{'' if r['equal'] else ' DIFFERENT'} | {ratio} |"
         )
     return rows
+
+
+def _spread(seconds: list[float]) -> str:
+    return ", ".join(f"{figure(seconds):.2f}" for figure in (min, statistics.median, max))
 
 
 def _short(reason: str) -> str:

@@ -59,6 +59,7 @@ class Results:
         if not equal:
             self.differing.append(f"{run.trainer}, {run.name}, {run.training}, {run.length:,} tokens")
         return {
+            "first_seconds": result.first,
             "seconds": result.seconds,
             "tokens_per_second": work.tokens / result.median,
             "mfu": work.model_flops / self.peak_flops / result.median,

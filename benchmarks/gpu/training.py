@@ -6,7 +6,6 @@ import statistics
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,12 +13,10 @@ import torch
 from datasets import Dataset
 from paged_document import PagedDocument, one_page_dataset
 from random_document import LORA, make_model, trained
-from torch.nn.attention import current_flash_attention_impl, restore_flash_attention_impl
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, ProcessorMixin, Qwen2_5_VLConfig, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from mmprolong_hf.attention import use_kernel
 from mmprolong_hf.config import MMProLongConfig
 from mmprolong_hf.trainer import MMProLongTrainer
 
@@ -62,6 +59,8 @@ class Run:
 class Measurement:
     """
     Args:
+        first (`float`): Seconds of the step before them, of the same length, in which kernels are compiled and chosen and memory is
+            allocated.
         seconds (`list[float]`): Of each step, which is its inputs' way to the device, forward, backward, clipping and AdamW.
         peak (`float`): GiB.
         loss (`float`): Of the last step.
@@ -69,6 +68,7 @@ class Measurement:
         active (`dict`): What our trainer says is on.
     """
 
+    first: float
     seconds: list[float]
     peak: float
     loss: float
@@ -81,28 +81,30 @@ class Measurement:
 
 
 class StepTimer(TrainerCallback):
-    """Times every step but the first, which is there to warm up, and keeps gradients of the last."""
+    """Times every step, the first, which is there to warm up, apart, and keeps gradients of the last."""
 
     def __init__(self, deadline: float):
-        self.deadline, self.seconds, self.gradients, self.first = deadline, [], None, True
+        self.deadline, self.first, self.seconds, self.gradients = deadline, None, [], None
 
     def on_step_begin(self, args, state, control, **kwargs):
-        if not self.first and not self.seconds and CUDA:
+        if self.first is not None and not self.seconds and CUDA:
             torch.cuda.reset_peak_memory_stats()
         self.began = now()
 
     def on_optimizer_step(self, args, state, control, model=None, **kwargs):
-        if self.first:
+        if self.first is None:
             return
         stopped = now()
         self.gradients = torch.cat([_some(parameter.grad) for parameter in trained(model)])
         self.began += now() - stopped
 
     def on_step_end(self, args, state, control, **kwargs):
-        if not self.first:
-            self.seconds.append(now() - self.began)
-            control.should_training_stop = time.monotonic() + self.seconds[-1] > self.deadline
-        self.first = False
+        seconds = now() - self.began
+        if self.first is None:
+            self.first = seconds
+            return
+        self.seconds.append(seconds)
+        control.should_training_stop = time.monotonic() + seconds > self.deadline
 
 
 def _some(gradient: torch.Tensor) -> torch.Tensor:
@@ -147,16 +149,13 @@ class Bench:
         config (`Qwen2_5_VLConfig`): Of the model.
         processor (`ProcessorMixin`): From [`~paged_document.make_processor`].
         grid (`tuple[int, int]`): Patches of a page.
-        repeats (`int`): Steps that are timed.
-        warm_up (`int`): Tokens of the document of the first step, which is not timed.
+        short (`int`): Tokens of the document that trainers are made with; none is trained on it.
     """
 
-    def __init__(
-        self, config: Qwen2_5_VLConfig, processor: ProcessorMixin, grid: tuple[int, int], repeats: int, warm_up: int
-    ):
-        self.config, self.processor, self.grid, self.repeats = config, processor, grid, repeats
+    def __init__(self, config: Qwen2_5_VLConfig, processor: ProcessorMixin, grid: tuple[int, int], short: int):
+        self.config, self.processor, self.grid = config, processor, grid
         self.device = torch.device("cuda" if CUDA else "cpu")
-        self.short, self._document = self.document(warm_up), None
+        self.short, self._document = self.document(short), None
 
     def document(self, length: int) -> PagedDocument:
         return PagedDocument(self.processor, self.grid, length)
@@ -167,16 +166,21 @@ class Bench:
             self._document = length, self.document(length)
         return self._document[1]
 
-    def measure(self, run: Run, deadline: float) -> Measurement | str:
+    def measure(self, run: Run, repeats: int, deadline: float) -> Measurement | str:
         """
         The measurement, or why there is none: "out of memory", or what was raised.
+
+        Args:
+            run (`Run`): What is measured.
+            repeats (`int`): Steps that are timed, after one that is not counted among them.
+            deadline (`float`): Of `time.monotonic`; a step that would end later is not begun, but one is timed at least.
 
         Raises:
             RuntimeError: when the device does not answer after an error, so that nothing more can be measured.
         """
         result = None
         try:
-            result = self._measure(run, deadline)
+            result = self._measure(run, repeats, deadline)
         except Exception as error:  # a lever that is refused here, a kernel that fails: a result as well
             result = OUT_OF_MEMORY if _is_out_of_memory(error) else f"{type(error).__name__}: {_first_line(error)}"
             if not isinstance(error, ValueError) and result != OUT_OF_MEMORY:
@@ -187,12 +191,9 @@ class Bench:
             torch.cuda.synchronize()
         return result
 
-    def _measure(self, run: Run, deadline: float) -> Measurement:
-        use_kernel(None)
-        if current_flash_attention_impl() is not None:  # of all attention in the process, that of the vision tower too
-            restore_flash_attention_impl()
+    def _measure(self, run: Run, repeats: int, deadline: float) -> Measurement:
         with tempfile.TemporaryDirectory() as folder:
-            trainer = (self._ours if run.trainer == "ours" else self._stock)(run, folder)
+            trainer = (self._ours if run.trainer == "ours" else self._stock)(run, 1 + repeats, folder)
             timer = StepTimer(deadline)
             trainer.add_callback(timer)
             trainer.remove_callback(PrinterCallback)
@@ -204,36 +205,32 @@ class Bench:
             )
             loss = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry][-1]
             active = trainer.active if run.trainer == "ours" else {"attention": run.options["attn_implementation"]}
-            return Measurement(timer.seconds, peak / 2**30, loss, timer.gradients, active)
+            return Measurement(timer.first, timer.seconds, peak / 2**30, loss, timer.gradients, active)
 
-    def _ours(self, run: Run, folder: str) -> OurTrainer:
+    def _ours(self, run: Run, steps: int, folder: str) -> OurTrainer:
         options = dict(run.options)
         uint8 = options.pop("uint8_pixels")
         common = COMMON | {"max_length": run.length, "packs_per_step": 1, "vision_learning_rate": None}
         trainer = OurTrainer(
             model=make_model(self.config, self.device),
-            args=MMProLongConfig(output_dir=folder, max_steps=1 + self.repeats, **common | options),
+            args=MMProLongConfig(output_dir=folder, max_steps=steps, **common | options),
             train_dataset=one_page_dataset(self.short.drawn[0]),
             processing_class=self.processor,
             peft_config=LORA if run.lora else None,
         )
-        trainer.prepare(self._batches(run, lambda document: document.ours(uint8=uint8)))
+        trainer.prepare([self.long(run.length).ours(uint8=uint8) for _ in range(steps)])
         return trainer
 
-    def _stock(self, run: Run, folder: str) -> StockTrainer:
+    def _stock(self, run: Run, steps: int, folder: str) -> StockTrainer:
         trainer = StockTrainer(
             model=make_model(self.config, self.device, run.options["attn_implementation"]),
-            args=SFTConfig(output_dir=folder, max_steps=1 + self.repeats, per_device_train_batch_size=1, **COMMON),
+            args=SFTConfig(output_dir=folder, max_steps=steps, per_device_train_batch_size=1, **COMMON),
             train_dataset=Dataset.from_list([self.short.row()]),
             processing_class=self.processor,
             peft_config=LORA if run.lora else None,
         )
-        trainer.prepare(self._batches(run, lambda document: document.stock(trainer.data_collator)))
+        trainer.prepare([self.long(run.length).stock(trainer.data_collator) for _ in range(steps)])
         return trainer
-
-    def _batches(self, run: Run, encode: Callable[[PagedDocument], dict[str, Any]]) -> list[dict[str, Any]]:
-        long = self.long(run.length)
-        return [encode(self.short), *(encode(long) for _ in range(self.repeats))]
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -7,24 +7,22 @@ from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 from transformers.utils import is_flash_attn_2_available
 
-from mmprolong_hf.attention_kernels import CpuKernel, CudnnKernel, FlashKernel, Kernel
+from mmprolong_hf.attention_kernels import CpuKernel, CudnnKernel, Flash3Kernel, FlashKernel, Kernel
 from mmprolong_hf.layout import Bounds, PackLayout
 from mmprolong_hf.merged_attention import MergedAttention
 
 PACKED_ATTENTION = "packed_attention"
 
-# What computes it, by name; None is torch's public scaled_dot_product_attention, segment by segment. FlashAttention-3 takes the
-# place of torch's own flash attention where it is activated.
+# What computes it, by name; None is torch's public scaled_dot_product_attention, segment by segment.
 KERNELS: dict[str, Kernel | None] = {
-    "flash_attention_3": FlashKernel(),
+    "flash_attention_3": Flash3Kernel(),
     "flash_attention_2": FlashKernel(),
     "cudnn": CudnnKernel(),
     "cpu": CpuKernel(),
     "sdpa": None,
 }
-_active: list[
-    str
-] = []  # the name that use_kernel was given last, of the whole process as torch's own choice of an implementation
+# What use_kernel was told, by type of device and of numbers: of the whole process, as torch's own choice of a backend is.
+_chosen: dict[tuple[str, torch.dtype], str] = {}
 
 
 def packed_attention(
@@ -110,19 +108,24 @@ def default_kernel(device: torch.device, dtype: torch.dtype) -> str:
 
 
 def kernel_for(tensor: torch.Tensor) -> Kernel | None:
-    """The kernel for a tensor: the chosen one, else the default of its device and type."""
-    return KERNELS[_active[-1] if _active else default_kernel(tensor.device, tensor.dtype)]
+    """The kernel for a tensor: the one that was chosen for its device and type, else the default."""
+    chosen = _chosen.get((tensor.device.type, tensor.dtype))
+    return KERNELS[chosen or default_kernel(tensor.device, tensor.dtype)]
 
 
-def use_kernel(name: str | None) -> None:
+def use_kernel(name: str | None, device: torch.device, dtype: torch.dtype) -> None:
     """
     Lets all packed attention of this process be computed by a kernel, as
     [`~mmprolong_hf.attention_choice.choose_kernel`] does when it has seen that it works.
 
     Args:
-        name (`str`, *optional*): One of `KERNELS`; the default of device and type if `None`.
+        name (`str`, *optional*): One of `KERNELS`; the default if `None`.
+        device (`torch.device`), dtype (`torch.dtype`): Of the queries that it is for.
     """
-    _active[:] = [] if name is None else [name]
+    if name is None:
+        _chosen.pop((device.type, dtype), None)
+    else:
+        _chosen[device.type, dtype] = name
 
 
 def concatenated_attention(

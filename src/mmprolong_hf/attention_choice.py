@@ -4,7 +4,6 @@ import importlib.util
 from dataclasses import dataclass
 
 import torch
-from torch.nn.attention import activate_flash_attention_impl
 
 from mmprolong_hf.attention import concatenated_attention, default_kernel, packed_attention, use_kernel
 from mmprolong_hf.layout import PackLayout
@@ -80,11 +79,6 @@ def probe_kernel(
 
     Args: as [`choose_kernel`].
     """
-    if name == "flash_attention_3":
-        try:
-            activate_flash_attention_impl("FA3")
-        except (ImportError, RuntimeError, ValueError) as error:
-            return KernelReport(name, reason=f"torch cannot activate it ({error})")
     layout = PackLayout.from_lengths(LAYOUT)
     generator = torch.Generator().manual_seed(0)
     shape = (1, layout.segments.values[-1], head_dim)
@@ -100,17 +94,15 @@ def probe_kernel(
 
     exact = results(lambda *qkv: concatenated_attention(*qkv, layout), torch.float32)
     usual = _distance(results(lambda *qkv: concatenated_attention(*qkv, layout), dtype), exact)
-    use_kernel(name)
+    use_kernel(name, device, dtype)
     try:
         error = _distance(results(lambda *qkv: packed_attention(None, *qkv, None, layout=layout)[0], dtype), exact)
-    except (
-        RuntimeError,
-        NotImplementedError,
-    ) as failure:  # torch's, of a kernel that is not for this device, type or size
-        use_kernel(None)
+    # Torch's or the package's, of a kernel that is not installed, or not for this device, type or size
+    except (RuntimeError, NotImplementedError, ImportError, AttributeError) as failure:
+        use_kernel(None, device, dtype)
         return KernelReport(name, reason=f"it failed on {device.type} in {dtype}: {str(failure).partition('. ')[0]}")
     if not error <= max(2 * usual, 1e-5):
-        use_kernel(None)
+        use_kernel(None, device, dtype)
         return KernelReport(
             name, error, usual, reason=f"its results are {error:.1e} from float32, expected {usual:.1e}"
         )

@@ -12,7 +12,8 @@ class Kernel(Protocol):
     A fused attention, forward and backward, over runs of queries and keys: run i of the queries sees run i of the keys.
 
     Queries are `(num_queries, num_heads, head_dim)`, keys and values `(num_keys, num_key_value_heads, head_dim)`, log-sum-exps
-    `(num_heads, num_queries)` in float32.
+    `(num_heads, num_queries)` in float32. The runs of `bounds`, of queries and of keys, cover all of them. Gradients have the types
+    of their inputs.
     """
 
     def forward(self, query, key, value, bounds: tuple[Bounds, Bounds], causal: bool, scale: float | None):
@@ -58,8 +59,7 @@ class CpuKernel:
 
 class FlashKernel:
     """
-    Torch's own flash attention on CUDA, all runs in one call: FlashAttention-2, or what
-    `torch.nn.attention.activate_flash_attention_impl` has put in its place. For float16 and bfloat16.
+    Torch's own flash attention on CUDA, which is FlashAttention-2, all runs in one call. For float16 and bfloat16.
     """
 
     def forward(self, query, key, value, bounds, causal, scale):
@@ -80,10 +80,38 @@ class FlashKernel:
         return queries.cu_seqlens(device), keys.cu_seqlens(device), queries.longest, keys.longest
 
 
+class Flash3Kernel(FlashKernel):
+    """
+    FlashAttention-3 of the package `flash_attn_interface`, all runs in one call, on Hopper alone. For float16 and bfloat16.
+
+    Called by the functions that torch has for it (`torch/nn/attention/_fa3.py`, a prototype in 2.13). Torch's public way,
+    `activate_flash_attention_impl`, would put it in the place of all flash attention of the process, the vision tower's too, which
+    it slows threefold (volcengine/verl#4670).
+    """
+
+    def forward(self, query, key, value, bounds, causal, scale):
+        out, lse, *_ = self._functions()._fa3_flash_attention_forward_impl_default(
+            query, key, value, *self._cu_seqlens(bounds, query.device), 0.0, causal, False, scale=scale
+        )
+        return out, lse
+
+    def backward(self, grad, query, key, value, out, lse, bounds, causal, scale):
+        return self._functions()._fa3_flash_attention_backward_impl(
+            grad, query, key, value, out, lse, *self._cu_seqlens(bounds, query.device), 0.0, causal, None, None, scale=scale
+        )  # fmt: skip
+
+    @staticmethod
+    def _functions():
+        from torch.nn.attention import _fa3
+
+        _fa3._fa3_import_module("flash_attn_interface")
+        return _fa3
+
+
 class CudnnKernel:
     """
-    CuDNN's attention, one call a run: written for Hopper's and Blackwell's tensor cores, and in every torch for CUDA. It plans
-    each new length once. For float16 and bfloat16.
+    CuDNN's attention, one call a run: written for Hopper's and Blackwell's tensor cores, and in every torch for CUDA. It makes and
+    keeps a plan for each new length, so it is for packs of few long documents. For float16 and bfloat16.
     """
 
     def forward(self, query, key, value, bounds, causal, scale):

@@ -16,6 +16,7 @@ ATTENTION_OPS = frozenset(
         "aten::_scaled_dot_product_flash_attention_for_cpu",
         "aten::_scaled_dot_product_flash_attention",
         "aten::_scaled_dot_product_efficient_attention",
+        "flash_attn_3::fwd",
         "flash_attn::_flash_attn_forward",
         "flash_attn::_flash_attn_varlen_forward",
     }
@@ -28,6 +29,9 @@ def save_attention_outputs(model: PreTrainedModel | PeftModel) -> None:
     itemsize + 4)` bytes a token and layer, about as much again as the hidden states that it keeps anyway. The backward pass then
     computes all of a layer again but its attention, which at 131,072 tokens is more than half of it. The vision tower's blocks
     are left alone: theirs would be 40 GiB there.
+
+    They stay on the device also where `activation_offloading` moves all else to the host: torch's selective checkpointing has a
+    storage of its own, which the hooks on saved tensors do not see.
 
     It takes effect where gradient checkpointing is turned on, before or after this call, by whom it may be.
 

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,14 +13,16 @@ from pathlib import Path
 from accelerate.utils import gather_object
 from torch.distributed.checkpoint.api import CheckpointException
 
-MARKER = "complete.json"  # the last file of a checkpoint: every other one and its size in bytes
+# The last file of a checkpoint: when it was written, in ns since 1970, and every other file and its size in bytes
+MARKER = "complete.json"
 # What a reader of a checkpoint looks for first, and so what comes last
 CONFIGS = ("config.json", "adapter_config.json")
 
 
 def mark_complete(folder: str | Path) -> None:
     """
-    Puts every file of a checkpoint on the disk, and then the marker that says so.
+    Puts every file of a checkpoint on the disk, and then the marker that says so. One rank calls it when all have written, and
+    marks what it sees: several nodes need one file system.
 
     Example:
 
@@ -40,8 +44,10 @@ def mark_complete(folder: str | Path) -> None:
     folder = Path(folder)
     _sync(folder)
     sizes = {str(file.relative_to(folder)): file.stat().st_size for file in _files(folder)}
+    # Later than the ones before it, also by the clock of another node
+    written = max([time.time_ns(), *(_written(other) + 1 for other in complete(folder.parent))])
     partial = folder / f"{MARKER}.partial"
-    partial.write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
+    partial.write_text(json.dumps({"written": written, "files": sizes}, indent=1) + "\n", encoding="utf-8")
     _sync(partial)
     os.replace(partial, folder / MARKER)
     _sync_names(folder)
@@ -53,7 +59,11 @@ def why_incomplete(folder: str | Path) -> str | None:
     folder = Path(folder)
     if not (folder / MARKER).is_file():
         return f"has no {MARKER}, the last file that is written"
-    for name, size in _sizes(folder).items():
+    try:
+        sizes = _read(folder)["files"]
+    except (ValueError, KeyError):
+        return f"has a {MARKER} that is empty or cut short"
+    for name, size in sizes.items():
         if not (folder / name).is_file():
             return f"has no {name}"
         if (found := (folder / name).stat().st_size) != size:
@@ -67,23 +77,25 @@ def checkpoints(output_dir: str | Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name.split("-")[1]))
 
 
+def complete(output_dir: str | Path) -> list[Path]:
+    """The complete checkpoints in a folder, the one that was written last at the end; a run before may have come to higher steps."""
+    return sorted((path for path in checkpoints(output_dir) if why_incomplete(path) is None), key=_written)
+
+
 def last_complete(output_dir: str | Path) -> tuple[Path | None, list[str]]:
     """
     Returns:
-        `tuple[Path | None, list[str]]`: The complete checkpoint of the highest step, and what is wrong with those after it.
+        `tuple[Path | None, list[str]]`: The complete checkpoint that was written last, and what is wrong with those that are
+        not complete.
     """
-    passed_over = []
-    for folder in reversed(checkpoints(output_dir)):
-        reason = why_incomplete(folder)
-        if reason is None:
-            return folder, passed_over
-        passed_over.append(f"{folder} {reason}")
-    return None, passed_over
+    reasons = {folder: why_incomplete(folder) for folder in checkpoints(output_dir)}
+    passed_over = [f"{folder} {reason}" for folder, reason in reasons.items() if reason is not None]
+    return next(reversed(complete(output_dir)), None), passed_over
 
 
 def num_bytes(folder: str | Path) -> int:
     """Bytes of a complete checkpoint's files, from its marker."""
-    return sum(_sizes(Path(folder)).values())
+    return sum(_read(Path(folder))["files"].values())
 
 
 def remove(folder: str | Path) -> None:
@@ -99,13 +111,13 @@ def rotate(output_dir: str | Path, limit: int | None, best: str | None) -> None:
     Args:
         output_dir (`str` or `Path`): Where the checkpoints are.
         limit (`int` or `None`): Most that are kept; all of them if `None` or 0.
-        best (`str` or `None`): The best one so far.
+        best (`str` or `None`): The best one so far. Its name alone counts: a run that is resumed may name the folder in another
+            way, or have been moved.
     """
-    complete = [folder for folder in checkpoints(output_dir) if why_incomplete(folder) is None]
-    complete.sort(key=lambda folder: (folder / MARKER).stat().st_mtime_ns)
-    kept = {complete[-1]} | ({Path(best)} if best is not None else set())
-    surplus = len(complete) - max(limit, len(kept)) if limit else 0
-    for folder in [folder for folder in complete if folder not in kept][: max(surplus, 0)]:
+    found = complete(output_dir)
+    kept = {found[-1]} | {folder for folder in found if best is not None and folder.name == Path(best).name}
+    surplus = len(found) - max(limit, len(kept)) if limit else 0
+    for folder in [folder for folder in found if folder not in kept][: max(surplus, 0)]:
         remove(folder)
 
 
@@ -117,7 +129,7 @@ def check_room(folder: str | Path, needed: int, purpose: str) -> None:
         purpose (`str`): What they are for, as the error says it.
 
     Raises:
-        ValueError: when its disk has less room.
+        ValueError: when nothing can be written there, or its disk has less room.
 
     Example:
 
@@ -131,6 +143,11 @@ def check_room(folder: str | Path, needed: int, purpose: str) -> None:
     """
     folder = Path(folder)
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing) as probe:
+            probe.write(b"1")
+    except OSError as error:
+        raise ValueError(f"{folder} cannot be written to ({error}); name an output_dir that can") from error
     free = shutil.disk_usage(existing).free
     if free < needed:
         raise ValueError(
@@ -142,21 +159,27 @@ def check_room(folder: str | Path, needed: int, purpose: str) -> None:
 @contextmanager
 def written_whole(folder: Path) -> Iterator[Path]:
     """
-    A folder to write a model's files into. Those of the checkpoint that `folder` was before go, and the new ones come, only
-    when all of them are on the disk; the config comes last, without which nothing loads.
+    A folder to write a model's files and folders into. Those of the checkpoint that `folder` was before go, and the new ones
+    come, only when all of them are on the disk; the config comes last, without which nothing loads.
     """
-    staged = folder / "incomplete"
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir(parents=True)
+    staged, replaced = folder / "incomplete", folder / "replaced"
+    for temporary in (staged, replaced):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
     yield staged
     _sync(staged)
-    for old in (*(folder / name for name in CONFIGS), *folder.glob("*.safetensors*")):
-        old.unlink(missing_ok=True)
+    new = sorted(staged.iterdir(), key=lambda path: (path.name in CONFIGS, path.name))
+    weights = [path.name for path in folder.glob("*.safetensors*")]
+    # Moved, not deleted: that cannot fail half-way, and a folder takes the place of no other that holds something
+    for name in dict.fromkeys([*CONFIGS, *weights, *(path.name for path in new)]):
+        if (folder / name).exists():
+            (folder / name).rename(replaced / name)
     _sync_names(folder)
-    for file in sorted(staged.iterdir(), key=lambda file: (file.name in CONFIGS, file.name)):
-        os.replace(file, folder / file.name)
+    for path in new:
+        os.replace(path, folder / path.name)
     staged.rmdir()
     _sync_names(folder)
+    shutil.rmtree(replaced)
 
 
 @contextmanager
@@ -185,8 +208,12 @@ def raised_on_all_ranks(doing: str) -> Iterator[None]:
         raise (ValueError if is_value_error else RuntimeError)(text) from error
 
 
-def _sizes(folder: Path) -> dict[str, int]:
+def _read(folder: Path) -> dict:
     return json.loads((folder / MARKER).read_text(encoding="utf-8"))
+
+
+def _written(folder: Path) -> int:
+    return _read(folder)["written"]
 
 
 def _files(folder: Path) -> list[Path]:

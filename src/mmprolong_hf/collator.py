@@ -29,7 +29,7 @@ class PackCollator:
     that share it):
         `dict` with `input_ids`, `labels`, `mm_token_type_ids` `(1, T)`, `position_ids` `(4, 1, T)`, `layout`, `use_cache`;
         `cu_seq_lens_q/k` `(num_samples + 1,)` int32 and `max_length_q/k` where no document is shared; `pixel_values`
-        `(num_patches, patch_dim)` and `image_grid_thw` `(num_images, 3)` where there are images.
+        `(num_patches, patch_dim)`, `image_grid_thw` `(num_images, 3)` and `image_grids`, the same as tuples, where there are images.
 
     Raises:
         ValueError: when samples that shall share a document begin differently, or have an image or a target outside their branch.
@@ -83,6 +83,8 @@ class PackCollator:
         if with_images:
             pack["pixel_values"] = torch.cat([sample["pixel_values"] for sample in with_images])
             pack["image_grid_thw"] = torch.cat([sample["image_grid_thw"] for sample in with_images])
+            # Sizes stay on the host too, where the vision tower's inputs are reckoned from them.
+            pack["image_grids"] = tuple(map(tuple, pack["image_grid_thw"].tolist()))
         return pack
 
     def _positions(self, sample: dict[str, Any], lengths: list[int]) -> torch.Tensor:

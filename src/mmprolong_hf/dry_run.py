@@ -1,6 +1,7 @@
 """`--dry_run`: what a recipe will do and cost, without weights, GPU or an opened image."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from mmprolong_hf.architecture import QWEN2_5_VL_7B, QWEN3_VL_8B, Architecture
 from mmprolong_hf.balance import rank_balance
 from mmprolong_hf.config import DataArguments, MMProLongConfig
 from mmprolong_hf.encoding import image_limits, load_processor
-from mmprolong_hf.estimate import gpu_hours, head_flops
+from mmprolong_hf.estimate import CostModel, gpu_hours, head_flops
 from mmprolong_hf.lengths import QWEN2_5_VL_LIMITS, QWEN3_VL_LIMITS
 from mmprolong_hf.memory import lever_changes, memory_per_gpu
 from mmprolong_hf.models import load_config
@@ -53,6 +54,47 @@ def reachable(name: str, repo_type: str) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class _Run:
+    """A plan, its first epoch, and the steps of the run."""
+
+    table: SampleTable
+    parts: Parts
+    plan: PackingPlan
+    packs: list[list[int]]
+    steps: int
+
+    @classmethod
+    def of(cls, table: SampleTable, args: MMProLongConfig, cost: CostModel) -> "_Run":
+        columns = (table.lengths, table.prefixes, table.prefix_lengths, table.patches)
+        parts = make_parts(*columns, num_fill=table.num_fill, **sharing_options(args))
+        plan = make_plan(parts, args, cost, num_ranks=args.num_gpus, num_fill=table.num_fill)
+        if args.max_questions is not None and args.max_steps <= 0:
+            steps = steps_for_questions(plan, parts, args.max_questions)
+        else:
+            steps = args.max_steps if args.max_steps > 0 else ceil(args.num_train_epochs * plan.steps_per_epoch)
+        return cls(table, parts, plan, plan.packs(epoch=0), steps)
+
+    @property
+    def epochs(self) -> float:
+        return self.steps / self.plan.steps_per_epoch
+
+    @cached_property
+    def trained(self) -> np.ndarray:
+        """The parts of an epoch: of those to fill with, those that fit."""
+        return np.array([part for pack in self.packs for part in pack])
+
+    @cached_property
+    def samples(self) -> np.ndarray:
+        """Of an epoch."""
+        return np.concatenate([self.parts[part] for part in self.trained])
+
+    @property
+    def supervised(self) -> float:
+        """Tokens of the run that are trained on."""
+        return self.epochs * int(self.table.num_supervised[self.samples].sum())
+
+
 def describe_run(
     table: SampleTable,
     architecture: Architecture,
@@ -72,78 +114,72 @@ def describe_run(
         lora_rank (`int` or `None`): Rank of the adapters, `None` for full training.
         dtype (`str` or `None`): Of the weights, as the recipe names it; float32 unless it is a half type.
     """
-    lora = lora_rank is not None
-    cost = cost_model(architecture, args, patches_per_image=table.page_patches, lora=lora)
-    columns = (table.lengths, table.prefixes, table.prefix_lengths, table.patches)
-    parts = make_parts(*columns, num_fill=table.num_fill, **sharing_options(args))
-    plan = make_plan(parts, args, cost, num_ranks=args.num_gpus, num_fill=table.num_fill)
-    packs = plan.packs(epoch=0)
-    if args.max_questions is not None and args.max_steps <= 0:
-        steps = steps_for_questions(plan, parts, args.max_questions)
-    else:
-        steps = args.max_steps if args.max_steps > 0 else ceil(args.num_train_epochs * plan.steps_per_epoch)
-    epochs = steps / plan.steps_per_epoch
-    trained = np.array([part for pack in packs for part in pack])  # of the parts to fill with, those that fit
-    samples = np.concatenate([parts[part] for part in trained])
-    questions, supervised = epochs * len(samples), epochs * int(table.num_supervised[samples].sum())
-    head = head_flops(architecture, supervised, lora=lora)
-    flops = epochs * cost.flops(parts.lengths, parts.pairs, parts.patches)[trained].sum() + head
-    alone = epochs * cost.flops(*_alone(table, samples)).sum() + head
-    balance = rank_balance(np.array([plan.pack_costs(together) for together in plan.micro_steps(epoch=0)]))
-    on_gpus = f"{args.num_gpus} GPU{'s'[: args.num_gpus != 1]}"
-    hours = gpu_hours(flops, utilization=args.assumed_mfu, peak_tflops=args.peak_tflops) / balance
-    memory, levers = _memory(table, parts, plan, packs, architecture, args, lora_rank, dtype)
-    what = "full" if lora_rank is None else f"LoRA rank {lora_rank}"
-    vision = "frozen" if lora or args.freeze_vision_tower else "trained"
-    rows = {
-        "dataset": table.description,
-        "context": window,
-        "documents": f"{table.num_documents:,}",
-        "samples": f"{len(table.lengths):,} of {table.lengths.mean():,.0f} tokens on average ({table.lengths.max():,} at most)",
-        "sharing": _sharing(table, parts, samples, trained),
-        "packs in an epoch": f"{plan.num_packs:,} of up to {args.max_length:,} tokens, {plan.fill:.1%} full",
-        "steps": f"{steps:,} of {args.packs_per_step} packs ({epochs:.2f} epochs), {questions / steps:,.0f} questions each",
-        "questions": f"{questions:,.0f}",
-        "tokens": f"{epochs * parts.lengths[trained].sum():,.0f} in {steps * args.packs_per_step * args.max_length:,} slots",
-        "supervised tokens": f"{supervised:,.0f}",
-        "largest position": f"{table.spans.max() - 1:,} (M-RoPE; page images advance it by their longer side only)",
-        "cost of a pack": f"{cost.token:.3g} FLOPs a token + {cost.pair:.3g} a pair that attends + {cost.patch:.3g} a vision patch",
-        "FLOPs": f"{flops:.3g} ({what}, vision tower {vision}, causal, no recomputation counted)",
-        "each question alone": f"{alone:.3g} FLOPs, {alone / flops:.1f} times as many",
-        "rank balance": f"{balance:.1%} on {on_gpus} (mean over slowest)",
-        "GPU-hours": f"{hours:,.0f} at {args.assumed_mfu:.0%} of {args.peak_tflops:g} TFLOPS: {hours / args.num_gpus:,.1f} h on {on_gpus}",
-        "memory per GPU": memory,
-        "it would change by": levers,
-    }
-    if parts.num_samples.max() == 1:
+    cost = cost_model(architecture, args, patches_per_image=table.page_patches, lora=lora_rank is not None)
+    run = _Run.of(table, args, cost)
+    rows = {"dataset": table.description, "context": window} | _plan_rows(run, args)
+    rows |= _cost_rows(run, cost, architecture, args, lora_rank) | _memory_rows(
+        run, architecture, args, lora_rank, dtype
+    )
+    if run.parts.num_samples.max() == 1:
         del rows["sharing"], rows["each question alone"]
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
 
 
-def _alone(table: SampleTable, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tokens, attended pairs and patches of samples that share nothing."""
-    lengths = table.lengths[samples]
-    return lengths, lengths * (lengths + 1) // 2, table.patches[samples]
+def _plan_rows(run: _Run, args: MMProLongConfig) -> dict[str, str]:
+    table, plan, steps, questions = run.table, run.plan, run.steps, run.epochs * len(run.samples)
+    tokens = run.epochs * run.parts.lengths[run.trained].sum()
+    return {
+        "documents": f"{table.num_documents:,}",
+        "samples": f"{len(table.lengths):,} of {table.lengths.mean():,.0f} tokens on average ({table.lengths.max():,} at most)",
+        "sharing": _sharing(run),
+        "packs in an epoch": f"{plan.num_packs:,} of up to {args.max_length:,} tokens, {plan.fill:.1%} full",
+        "steps": f"{steps:,} of {args.packs_per_step} packs ({run.epochs:.2f} epochs), {questions / steps:,.0f} questions each",
+        "questions": f"{questions:,.0f}",
+        "tokens": f"{tokens:,.0f} in {steps * args.packs_per_step * args.max_length:,} slots",
+        "supervised tokens": f"{run.supervised:,.0f}",
+        "largest position": f"{table.spans.max() - 1:,} (M-RoPE; page images advance it by their longer side only)",
+    }
 
 
-def _sharing(table: SampleTable, parts: Parts, samples: np.ndarray, trained: np.ndarray) -> str:
-    shared, alone = (lengths.sum() / len(samples) for lengths in (parts.lengths[trained], table.lengths[samples]))
-    return f"up to {parts.num_samples.max()} questions a document; {shared:,.0f} tokens a question instead of {alone:,.0f}"
+def _cost_rows(
+    run: _Run, cost: CostModel, architecture: Architecture, args: MMProLongConfig, lora_rank: int | None
+) -> dict[str, str]:
+    lora, parts, plan, gpus = lora_rank is not None, run.parts, run.plan, _gpus(args)
+    head = head_flops(architecture, run.supervised, lora=lora)
+    flops = run.epochs * cost.flops(parts.lengths, parts.pairs, parts.patches)[run.trained].sum() + head
+    lengths, patches = run.table.lengths[run.samples], run.table.patches[run.samples]
+    alone = run.epochs * cost.flops(lengths, lengths * (lengths + 1) // 2, patches).sum() + head
+    balance = rank_balance(np.array([plan.pack_costs(together) for together in plan.micro_steps(epoch=0)]))
+    hours = gpu_hours(flops, utilization=args.assumed_mfu, peak_tflops=args.peak_tflops) / balance
+    what = f"LoRA rank {lora_rank}" if lora else "full"
+    vision = "frozen" if lora or args.freeze_vision_tower else "trained"
+    return {
+        "cost of a pack": f"{cost.token:.3g} FLOPs a token + {cost.pair:.3g} a pair that attends + {cost.patch:.3g} a vision patch",
+        "FLOPs": f"{flops:.3g} ({what}, vision tower {vision}, causal, no recomputation counted)",
+        "each question alone": f"{alone:.3g} FLOPs, {alone / flops:.1f} times as many",
+        "rank balance": f"{balance:.1%} on {gpus} (mean over slowest)",
+        "GPU-hours": f"{hours:,.0f} at {args.assumed_mfu:.0%} of {args.peak_tflops:g} TFLOPS: {hours / args.num_gpus:,.1f} h on {gpus}",
+    }
 
 
-def _memory(
-    table: SampleTable,
-    parts: Parts,
-    plan: PackingPlan,
-    packs: list[list[int]],
-    architecture: Architecture,
-    args: MMProLongConfig,
-    lora_rank: int | None,
-    dtype: str | None,
-) -> tuple[str, str]:
-    """What a GPU holds, and what further settings would change, as text."""
-    largest = packs[int(np.argmax(plan.pack_tokens(packs)))]
+def _gpus(args: MMProLongConfig) -> str:
+    return f"{args.num_gpus} GPU{'s'[: args.num_gpus != 1]}"
+
+
+def _sharing(run: _Run) -> str:
+    lengths = run.parts.lengths[run.trained], run.table.lengths[run.samples]
+    shared, alone = (own.sum() / len(run.samples) for own in lengths)
+    most = run.parts.num_samples.max()
+    return f"up to {most} questions a document; {shared:,.0f} tokens a question instead of {alone:,.0f}"
+
+
+def _memory_rows(
+    run: _Run, architecture: Architecture, args: MMProLongConfig, lora_rank: int | None, dtype: str | None
+) -> dict[str, str]:
+    """What a GPU holds, and what further settings would change."""
+    table, parts = run.table, run.parts
+    largest = run.packs[int(np.argmax(run.plan.pack_tokens(run.packs)))]
     sizes = {
         "pack_tokens": int(parts.lengths[largest].sum()),
         "pack_patches": int(parts.patches[largest].sum()),
@@ -166,13 +202,10 @@ def _memory(
     states, activations, other, total = (
         f"{x / 2**30:.0f}" for x in (memory.states, memory.activations, memory.gathered, memory.total)
     )
-    gpus = f"{args.num_gpus} GPU{'s'[: args.num_gpus != 1]}"
     changes = lever_changes(architecture, **sizes, **setup)
     levers = "; ".join(f"{name} {change / 2**30:+.1f}" for name, change in changes.items())
-    return (
-        f"{total} GiB on each of {gpus}: states {states}, activations {activations}, other {other} (an estimate, not measured)",
-        f"{levers} GiB",
-    )
+    held = f"{total} GiB on each of {_gpus(args)}: states {states}, activations {activations}, other {other}"
+    return {"memory per GPU": f"{held} (an estimate, not measured)", "it would change by": f"{levers} GiB"}
 
 
 def dry_run(data: DataArguments, args: MMProLongConfig, model: ModelConfig, load_documents, load_fill) -> str:

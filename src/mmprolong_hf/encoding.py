@@ -9,6 +9,7 @@ from PIL import Image
 from transformers import AutoConfig, AutoProcessor, ProcessorMixin
 from transformers.utils import is_torchvision_available
 
+from mmprolong_hf.images import rgb
 from mmprolong_hf.lengths import ImageLimits
 from mmprolong_hf.pixels import uint8_page
 from mmprolong_hf.positions import IGNORE_INDEX
@@ -122,7 +123,7 @@ def encode_prompt(
     if len(images) != len(page_numbers):
         raise ValueError(f"{len(images)} page images but {len(page_numbers)} page numbers")
     text = prompt_text(processor, page_numbers, question)
-    images = [image.convert("RGB") for image in images] or None
+    images = [rgb(image) for image in images] or None
     return dict(processor(text=[text], images=images, return_tensors="pt", add_special_tokens=False))
 
 
@@ -130,7 +131,7 @@ def encode_page(processor: ProcessorMixin, image: Image.Image, *, uint8: bool = 
     """A page's `pixel_values` `(num_patches, patch_dim)` and `image_grid_thw` `(1, 3)`; uint8 as [`~mmprolong_hf.pixels.uint8_page`]."""
     if uint8:
         return uint8_page(processor.image_processor, image)
-    return dict(processor.image_processor(images=[image.convert("RGB")], return_tensors="pt"))
+    return dict(processor.image_processor(images=[rgb(image)], return_tensors="pt"))
 
 
 def encode_turn(processor: ProcessorMixin, parts: Sequence[str | Sequence[int]]) -> dict[str, torch.Tensor]:

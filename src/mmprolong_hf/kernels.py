@@ -1,23 +1,15 @@
 """
 Liger's RMSNorm, SwiGLU and rotary kernels on the layers of one model, each compared with the plain layer before it is used.
 
-What the Triton code of liger-kernel 0.8.5 can address, read line by line (`ops/rms_norm.py`, `ops/swiglu.py`, `ops/rope.py`):
-
-| kernel | arithmetic | right up to |
-|---|---|---|
-| rms_norm, a row a program and 16 rows a program, forward and backward | `program_id`, the loop over rows and all row offsets in int64 | `MAX_ROWS` rows, as a grid has no more programs |
-| swiglu, whole rows and column tiles (Blackwell), forward and backward | `program_id` and row offsets in int64, columns below 65,536 | `MAX_ROWS` rows |
-| rotary, forward and backward | `program_id` and row offsets in int64; `seq_len * row stride` of cos and sin in int32, read where a batch has several rows of them | `MAX_ROWS` tokens, and 2**31 numbers of cos in a row |
-
-A row is a token; in the norms of queries and keys (Qwen3-VL) it is a head of a token, so that 32 heads end at 67 million tokens.
-Longer calls raise a ValueError.
+Rows of more than 2**31 numbers are right: in liger-kernel 0.8.5 (`ops/rms_norm.py`, `ops/swiglu.py`, `ops/rope.py`), as in TRL 1.16's
+fused head (`kernels/chunked_logprob.py`), the offsets of rows are reckoned in int64.
 """
 
 import functools
 import importlib.metadata
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FunctionType, MethodType
 
 import torch
@@ -36,7 +28,6 @@ LAYERS = {
     "swiglu": (Qwen2MLP, Qwen3VLTextMLP),
     "rotary": (Qwen2_5_VLAttention, Qwen3VLTextAttention),
 }
-MAX_ROWS = 2**31 - 1
 OLDEST = "0.8.5"  # the first whose arithmetic was read
 TOLERANCE = 1e-5  # relative, of float32
 
@@ -49,23 +40,24 @@ class LigerReport:
     Args:
         name (`str`): Of `LAYERS`.
         layers (`int`): Modules that it is on in; 0 where it is off.
-        error (`float`, *optional*): Largest relative distance of output and gradients from float64.
-        usual (`float`, *optional*): The same of the plain layer.
+        errors (`dict[torch.dtype, tuple[float, float]]`): Of each type it was compared in, the largest relative distance of output and
+            gradients from float64, and the same of the plain layer.
         reason (`str`, *optional*): Why it is off.
     """
 
     name: str
     layers: int = 0
-    error: float | None = None
-    usual: float | None = None
+    errors: dict[torch.dtype, tuple[float, float]] = field(default_factory=dict)
     reason: str | None = None
 
     def __str__(self) -> str:
         if self.reason is not None:
             return f"Liger {self.name}: off: {self.reason}"
-        return (
-            f"Liger {self.name}: on in {self.layers} modules, {self.error:.1e} from float64 ({self.usual:.1e} plain)"
+        errors = "; ".join(
+            f"in {str(dtype).removeprefix('torch.')} {error:.1e} from float64 ({usual:.1e} plain)"
+            for dtype, (error, usual) in self.errors.items()
         )
+        return f"Liger {self.name}: on in {self.layers} modules, {errors}"
 
 
 def use_liger(
@@ -80,8 +72,8 @@ def use_liger(
     Puts Liger's kernels on the language model of one instance. Names of modules and keys of the state dict stay; adapters, sharding
     and gradient checkpointing may come before or after, `tile_mlps` after.
 
-    Each is first compared with the plain layer, forward and backward, on layers of the same class and width made for it. One that
-    raises, or is farther from float64 than twice the plain layer, stays off. Where an input's type is not its norm's (the norms of
+    Each is first compared with the plain layer, forward and backward, on layers of the same class and width made for it: in the type
+    that the model computes in, norms in that of their weights too, in which they compute under autocast. One that raises, or is farther from float64 than twice the plain layer, stays off. Where an input's type is not its norm's (the norms of
     queries and keys of a float32 model under autocast), the norm is computed by the plain layer.
 
     SwiGLU's backward pass writes its gradients over gate and up: a graph goes backward once, without `retain_graph`.
@@ -97,6 +89,7 @@ def use_liger(
 
     Raises:
         ValueError: for another model or kernel, and with `strict` for a kernel that cannot be used, the model being unchanged then.
+        RuntimeError: when a kernel has left the device in a state in which nothing runs any more.
     """
     language_layers(model)  # refuses other families
     language_model, kernels = model.get_decoder(), list(kernels)
@@ -154,7 +147,6 @@ def _rms_norm(self: nn.Module, hidden_states: torch.Tensor) -> torch.Tensor:
 
     if hidden_states.dtype != self.weight.dtype:  # the plain layer returns the wider type, the kernel the input's
         return type(self).forward(self, hidden_states)
-    _check_size("rms_norm", "rows", hidden_states.shape[:-1].numel(), MAX_ROWS)
     # Not in place: the gradient that comes in is autograd's, which may hand it to others too
     return LigerRMSNormFunction.apply(hidden_states, self.weight, self.variance_epsilon, 0.0, "llama", False, None)
 
@@ -162,7 +154,6 @@ def _rms_norm(self: nn.Module, hidden_states: torch.Tensor) -> torch.Tensor:
 def _swiglu(self: nn.Module, x: torch.Tensor) -> torch.Tensor:
     from liger_kernel.ops.swiglu import LigerSiLUMulFunction
 
-    _check_size("swiglu", "rows", x.shape[:-1].numel(), MAX_ROWS)
     return self.down_proj(LigerSiLUMulFunction.apply(self.gate_proj(x), self.up_proj(x)))
 
 
@@ -171,10 +162,6 @@ def _rotary(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     from liger_kernel.ops.rope import LigerRopeFunction
 
-    batch, tokens, width = cos.shape
-    _check_size("rotary", "tokens", q.shape[0] * q.shape[2], MAX_ROWS)
-    if batch > 1:
-        _check_size("rotary", "numbers of cos in a row", tokens * width, MAX_ROWS)
     # The kernel writes its results over q and k, and autograd does not see that: of copies, so that whatever layer they come from
     # may keep them for its gradient. It is one pass more over them, where the plain function makes six.
     dtype = torch.promote_types(q.dtype, cos.dtype)  # as q * cos has it
@@ -198,13 +185,6 @@ def _with_our_rotary(forward: FunctionType) -> FunctionType:
     return functools.update_wrapper(ours, forward)
 
 
-def _check_size(name: str, what: str, size: int, limit: int) -> None:
-    if size > limit:
-        raise ValueError(
-            f"Liger {name} got {size:,} {what}, and is right up to {limit:,}; make the row shorter, or leave it off"
-        )
-
-
 def _examine(
     name: str, modules: list[nn.Module], language_model: PreTrainedModel, device: torch.device, dtype: torch.dtype
 ) -> LigerReport:
@@ -216,16 +196,30 @@ def _examine(
         reason = "its layers have had their forward replaced already; call use_liger once, and before tile_mlps"
     if reason is not None:
         return LigerReport(name, reason=reason)
+    dtypes = {dtype: None} | ({module.weight.dtype: None for module in modules} if name == "rms_norm" else {})
+    errors = {}
+    for own in dtypes:
+        try:
+            found = _compare(name, modules, language_model, device, own)
+        except Exception as failure:  # whatever Triton, its compiler or the device raise: the plain layer is there
+            if device.type == "cuda":
+                torch.cuda.synchronize(
+                    device
+                )  # raises too where the CUDA context is gone, and with it the plain layer
+            first_line = str(failure).partition("\n")[0]
+            return LigerReport(name, 0, errors, f"it failed on {device.type} in {own}: {first_line}")
+        errors[own] = max(ours for _, ours, _ in found), max(plain for _, _, plain in found)
+        for what, ours, plain in found:
+            if not ours <= max(2 * plain, TOLERANCE):
+                reason = f"in {own} {what} is {ours:.1e} from float64, expected {plain:.1e} as by the plain layer"
+                return LigerReport(name, 0, errors, reason)
+    return LigerReport(name, len(modules), errors)
+
+
+def _compare(
+    name: str, modules: list[nn.Module], language_model: PreTrainedModel, device: torch.device, dtype: torch.dtype
+) -> list[tuple[str, float, float]]:
     put_on = functools.partial(_put_on, name)
-    try:
-        with torch.autocast(device.type, enabled=False), torch.enable_grad():
-            cases = plain_layers(name, modules, language_model, device, dtype)
-            found = [entry for case in cases for entry in distances(put_on, *case)]
-    except Exception as failure:  # whatever Triton, its compiler or the device raise: the plain layer is there
-        return LigerReport(name, reason=f"it failed on {device.type} in {dtype}: {str(failure).partition(chr(10))[0]}")
-    error, usual = max(ours for _, ours, _ in found), max(plain for _, _, plain in found)
-    for what, ours, plain in found:
-        if not ours <= max(2 * plain, TOLERANCE):
-            reason = f"{what} is {ours:.1e} from float64, expected {plain:.1e} as by the plain layer"
-            return LigerReport(name, 0, error, usual, reason)
-    return LigerReport(name, len(modules), error, usual)
+    with torch.autocast(device.type, enabled=False), torch.enable_grad():
+        cases = plain_layers(name, modules, language_model, device, dtype)
+        return [entry for case in cases for entry in distances(put_on, *case)]

@@ -52,97 +52,190 @@ class Setup:
         return self.compute_bytes == 2 and (self.lora_rank is not None or self.residual_bytes == 4)
 
 
+def _bytes(**tensors: int) -> int:
+    """What tensors take that exist at once; the names say which they are."""
+    return sum(tensors.values())
+
+
 def gathered(a: Architecture, s: Setup) -> int:
     """Weights and gradients that exist unsharded, cast or not yet added."""
-    layer, ends = a.layer_weights, a.embedding_weights
-    full = s.lora_rank is None
-    if s.num_gpus > 1:  # this layer and the next, embedding and head; their gradients until they are shared out
-        return s.compute_bytes * (2 * layer + ends + full * (layer + ends))
-    cast = s.compute_bytes * (layer + a.head_weights) if s.weight_bytes > s.compute_bytes else 0
-    largest = max(a.head_weights, a.mlp_size * a.hidden_size)
-    return cast + (4 * largest if full else 0)  # one gradient before it is added
+    layer, ends, full = a.layer_weights, a.embedding_weights, s.lora_rank is None
+    if s.num_gpus > 1:
+        largest = max(full * layer, full * ends, s.train_vision * a.vision_parameters)
+        return _bytes(
+            this_layer_and_the_next=2 * s.compute_bytes * layer,
+            embedding_and_head=s.compute_bytes * ends,
+            gradients_not_yet_shared_out=full * s.compute_bytes * (layer + ends),
+            gradients_of_a_unit_on_their_way=4 * largest,  # fsdp.py sums them over ranks in float32
+        )
+    return _bytes(
+        cast_layer_and_head=s.compute_bytes * (layer + a.head_weights) if s.weight_bytes > s.compute_bytes else 0,
+        gradient_before_it_is_added=4 * max(a.head_weights, a.mlp_size * a.hidden_size) if full else 0,
+    )
 
 
 def hidden_states(a: Architecture, s: Setup, tokens: int) -> int:
     """Inputs of all language layers, and what the row has once."""
     kept = min(a.num_layers, OFFLOAD_STASH) if s.offload else a.num_layers
-    positions = 2 * a.head_dim * s.residual_bytes + 64  # cosines and sines; ids, types and positions
-    return tokens * (kept * a.hidden_size * s.residual_bytes + positions)
+    return tokens * _bytes(
+        inputs=kept * a.hidden_size * s.residual_bytes,
+        cosines_and_sines=2 * a.head_dim * s.residual_bytes,
+        ids_types_positions=64,
+    )
+
+
+def attention_outputs(a: Architecture, s: Setup, tokens: int) -> int:
+    """What `save_attention` keeps of all layers but the one that is computed again."""
+    a_token = _bytes(output=a.num_heads * a.head_dim * s.compute_bytes, log_sums=4 * a.num_heads)
+    return s.save_attention * tokens * (a.num_layers - 1) * a_token
+
+
+def _norm_backward(width: int, s: Setup) -> int:
+    """What RMSNorm makes a row in its backward pass, in float32."""
+    return _bytes(
+        gradient_cast=4 * width if s.residual_bytes == 2 else 0,
+        gradient_by_inverse_root=4 * width,
+        input_of_square=4 * width,
+        twice_the_input=4 * width,
+        gradient_of_square=4 * width,
+    )
 
 
 def language_work(a: Architecture, s: Setup, tokens: int) -> int:
     """The largest of three moments of a layer's backward pass: in the MLP, in the norm before it, in attention."""
     h, q, kv = a.hidden_size, a.num_heads * a.head_dim, a.num_kv_heads * a.head_dim
     b, r, full = s.compute_bytes, s.residual_bytes, s.lora_rank is None
-    normed = (r * h if full else 0) + (4 * h if r == 2 else 0)  # normalised, for its weight; the input in float32
-    attended = b * (2 * q + 2 * kv) + 4 * a.num_heads + (0 if full or not s.copies else b * q)
-    before = normed + b * h * (3 if s.copies else 1) + attended
-    gated = 6 * b * a.mlp_size  # gate, up, its activation, and three gradients
-    if s.copies and not full:  # gradients of adapters' inputs, in float32 and back
-        gated += b * a.mlp_size + 8 * h
-    inputs = b * h * (2 if s.copies else 1)
-    second = (r * h if full else 0) + 4 * h + r * h  # the second norm's, and the output's gradient
-    mlp = tokens * (before + second + inputs + gated)
-    if s.mlp_tile is not None and s.mlp_tile < tokens:
-        weights = (4 + s.weight_bytes) * 3 * a.mlp_size * h if full else 0  # summed in float32, and a tile's
-        mlp = tokens * (before + second + 2 * r * h) + s.mlp_tile * (inputs + gated + b * h) + weights
-    norm = tokens * (before + 4 * h + r * h + (20 if r == 2 else 16) * h)
-    scratch = (
-        4 * q + 2 * b * q
-    )  # what FlashAttention-2 sums queries' gradients in, and keys' before their heads are added
-    attention = tokens * (before + r * h + b * (2 * q + 2 * kv) + scratch)
-    return max(mlp, norm, attention)
-
-
-def _block(a: Architecture, s: Setup) -> tuple[int, int, int]:
-    """Bytes a patch of a vision block: kept for its backward pass, at most in that, and at most in a forward pass alone."""
-    v, mlp, b, r = a.vision_hidden_size, a.vision_mlp_size, s.compute_bytes, s.residual_bytes
-    gated = a.vision_mlp_matrices == 3
-    norm = (r + (4 if r == 2 else 0)) * v if gated else 0  # LayerNorm keeps its input alone
-    inputs = b * v
-    attended = 3 * b * v + 2 * b * v + 2 * b * v  # q, k and v in one; q and k turned; the output, in pieces and joined
-    inner = (4 if gated else 2) * b * mlp
-    kept = 2 * (norm + inputs) + r * v + attended + inner
-    gradient = r * v
-    backward = max(
-        2 * (norm + inputs) + r * v + attended + gradient + (6 if gated else 3) * b * mlp,
-        norm
-        + inputs
-        + attended
-        + (4 if r == 2 else 0) * v
-        + 2 * gradient
-        + ((20 if r == 2 else 16) * v if gated else 0),
-        norm + inputs + 3 * b * v + gradient + 24 * v,  # q and k turned in float32
+    always = _bytes(  # what the layer's first half keeps, and a gradient
+        input_of_norm=4 * h if r == 2 else 0,  # float32; it is the layer's input itself if that is
+        normalised=r * h if full else 0,  # for the gradient of the norm's weight
+        inputs_of_q_k_v=b * h * (3 if s.copies else 1),
+        query_and_output=2 * b * q,
+        key_and_value=2 * b * kv,
+        log_sums=4 * a.num_heads,
+        input_of_o=0 if full or not s.copies else b * q,
+        gradient=r * h,  # of the layer's output, later of its middle
     )
-    hidden = 2 * r * v + (0 if gated else 2 * r * v)  # before and after; Qwen3-VL's learned positions
-    forward = hidden + max(inputs + 3 * b * v + (24 if b == 2 else 16) * v, inner)
-    return kept, backward, forward
+    norm = _bytes(input=4 * h, work=_norm_backward(h, s))
+    attention = _bytes(
+        gradients_of_query_and_output=2 * b * q,
+        gradients_of_key_and_value=2 * b * kv,
+        sums_of_query_gradients=4 * q,  # FlashAttention-2's
+        gradients_of_key_and_value_by_head=2 * b * q,  # before those of a group are added
+    )
+    return tokens * always + max(_mlp_work(a, s, tokens), tokens * norm, tokens * attention)
+
+
+def _mlp_work(a: Architecture, s: Setup, tokens: int) -> int:
+    """What the MLP and the norm before it add."""
+    h, b, r, full = a.hidden_size, s.compute_bytes, s.residual_bytes, s.lora_rank is None
+    copied = s.copies and not full  # by adapters
+    norm = _bytes(input=4 * h, normalised=r * h if full else 0)
+    mlp = _bytes(
+        inputs_of_gate_and_up=b * h * (2 if s.copies else 1),
+        gate_up_activation=3 * b * a.mlp_size,
+        their_gradients=3 * b * a.mlp_size,
+        adapters_input_of_down=b * a.mlp_size if copied else 0,
+        adapters_gradients=8 * h if copied else 0,  # of the inputs of gate and up, in float32 and back
+    )
+    if s.mlp_tile is None or s.mlp_tile >= tokens:
+        return tokens * (norm + mlp)
+    weights = 3 * a.mlp_size * h if full else 0
+    return _bytes(
+        row=tokens * _bytes(norm=norm, input=r * h, its_gradient=r * h),
+        tile=s.mlp_tile * _bytes(mlp=mlp, output=b * h),
+        sums_of_weights_gradients=4 * weights,
+        a_tiles_weights_gradients=s.weight_bytes * weights,
+    )
+
+
+@dataclass(frozen=True)
+class _VisionBlock:
+    """
+    Bytes a patch of a vision block.
+
+    Args:
+        kept (`int`): For its backward pass.
+        backward, forward (`int`): At most in its backward pass, and in a forward pass that keeps nothing.
+    """
+
+    kept: int
+    backward: int
+    forward: int
+
+    @classmethod
+    def of(cls, a: Architecture, s: Setup) -> "_VisionBlock":
+        v, mlp, b, r = a.vision_hidden_size, a.vision_mlp_size, s.compute_bytes, s.residual_bytes
+        gated = a.vision_mlp_matrices == 3  # Qwen2.5-VL, with RMSNorm; Qwen3-VL has LayerNorm
+        norm = _bytes(input=4 * v if gated else r * v, normalised=r * v if gated else 0, output=b * v)
+        attention = _bytes(qkv=3 * b * v, turned_q_and_k=2 * b * v, output=b * v, joined=b * v)
+        inner = (4 if gated else 2) * b * mlp  # gate, up, activation, product; or what GELU takes and gives
+        first_norm = norm if gated and r == 2 else norm - r * v  # its input is the block's, which is counted apart
+        gradient = r * v
+        return cls(
+            kept=2 * norm + attention + inner,
+            backward=max(
+                first_norm + norm + attention + gradient + (6 if gated else 3) * b * mlp,
+                first_norm + attention + 4 * v + 2 * gradient + (_norm_backward(v, s) if gated else 0),
+                first_norm + 3 * b * v + gradient + _rotary_backward(v),
+            ),
+            forward=_bytes(input=r * v, output=r * v, learned_positions=0 if gated else 2 * r * v)
+            + max(_bytes(normalised=b * v, qkv=3 * b * v, turning=_rotary_forward(v, s)), inner),
+        )
+
+
+def _rotary_forward(width: int, s: Setup) -> int:
+    return _bytes(
+        q_and_k_cast=8 * width if s.compute_bytes == 2 else 0,
+        turned_q=4 * width,
+        k_by_cosines=4 * width,
+        swapped_halves_of_k=4 * width,
+        these_by_sines=4 * width,
+    )
+
+
+def _rotary_backward(width: int) -> int:
+    return _bytes(
+        gradients_of_q_and_k=8 * width, by_cosines=4 * width, by_sines=4 * width, swapped_back=4 * width, sum=4 * width
+    )
+
+
+def _pixels(a: Architecture, s: Setup) -> int:
+    """Bytes of a patch as the tower reads it, where the pack has it otherwise."""
+    return s.compute_bytes * a.patch_values if s.compute_bytes == 2 or s.uint8_pixels else 0
+
+
+def _mergers(a: Architecture, s: Setup) -> int:
+    """Bytes a patch that the mergers keep: what they normalise, and what stands before and after GELU."""
+    return a.num_mergers * 3 * s.compute_bytes * a.vision_hidden_size
 
 
 def vision_hidden_states(a: Architecture, s: Setup, patches: int) -> int:
-    """Inputs of all vision blocks, and what the mergers keep."""
-    if not s.train_vision or s.vision_chunk is not None:
-        return 0
-    mergers = a.num_mergers * 3 * s.compute_bytes * a.vision_hidden_size
-    return patches * (a.vision_depth * a.vision_hidden_size * s.residual_bytes + mergers)
+    """What is kept of all patches between the tower's forward and backward pass."""
+    chunked = s.vision_chunk is not None
+    return patches * _bytes(
+        inputs_of_blocks=s.train_vision * (not chunked) * a.vision_depth * a.vision_hidden_size * s.residual_bytes,
+        mergers=s.train_vision * (not chunked) * _mergers(a, s),
+        cast_pixels=chunked * (not s.uint8_pixels) * _pixels(a, s),  # transformers casts them all before the tower
+    )
 
 
 def vision_work(a: Architecture, s: Setup, patches: int) -> int:
     """The largest moment of a vision block, or of a chunk's pass through all of them."""
-    kept, backward, forward = _block(a, s)
-    pixels = (
-        s.compute_bytes * a.patch_values if s.compute_bytes == 2 or s.uint8_pixels else 0
-    )  # as the tower reads them
+    block, chunked = _VisionBlock.of(a, s), s.vision_chunk is not None
+    pixels = 0 if chunked and not s.uint8_pixels else _pixels(a, s)
     if not s.train_vision:
-        return min(patches, s.vision_chunk or patches) * (forward + pixels)
-    if s.vision_chunk is None or s.vision_chunk >= patches:
-        return patches * (backward + pixels)
-    return s.vision_chunk * ((a.vision_depth - 1) * kept + backward + pixels)
+        return min(patches, s.vision_chunk or patches) * (block.forward + pixels)
+    if not chunked:
+        return patches * (block.backward + pixels)
+    chunk = min(patches, s.vision_chunk) * _bytes(
+        other_blocks=(a.vision_depth - 1) * block.kept, block=block.backward, mergers=_mergers(a, s), pixels=pixels
+    )
+    # Gradients of a weight are summed over chunks apart from its own, to which they are added when the last chunk has come
+    largest = (a.merge_size**2 * a.vision_hidden_size) ** 2
+    return chunk + s.residual_bytes * _bytes(sums=a.vision_parameters, gradient_of_a_chunk=largest, new_sum=largest)
 
 
 def head(a: Architecture, s: Setup, supervised: int) -> int:
     """A tile of logits and its gradient, and the labelled tokens' hidden states."""
-    return (
-        min(supervised, HEAD_ROWS) * min(a.vocab_size, HEAD_COLUMNS) * (4 + s.compute_bytes)
-        + 8 * supervised * a.hidden_size
-    )
+    tile = min(supervised, HEAD_ROWS) * min(a.vocab_size, HEAD_COLUMNS)
+    return _bytes(logits=4 * tile, gradient=s.compute_bytes * tile, hidden_states=8 * supervised * a.hidden_size)

@@ -3,15 +3,37 @@
 from typing import Any
 
 import torch
+from datasets import Dataset
 
 from mmprolong_hf.attention import PACKED_ATTENTION
 from mmprolong_hf.layout import PackLayout
+from mmprolong_hf.loader import PartRows, pack_rows
+from mmprolong_hf.plan import PackingPlan
+from mmprolong_hf.sharing import Parts
 
 SAW_NOTHING = "replacing a sample's text did not change its own logits; the leak test saw nothing"
 IS_BLIND = (
     f"a sample of a pack does not see the document it shares; attention has to be {PACKED_ATTENTION!r} for that, or "
     "share_documents off"
 )
+
+
+def telling_samples(dataset: Dataset, plan: PackingPlan, parts: Parts) -> list[list[dict[str, Any]]] | None:
+    """
+    The samples of the plan's first pack that could leak: of two or more, in which a document is shared if there is such a pack. It
+    is the same on every rank, which FSDP needs.
+
+    Args:
+        dataset (`Dataset`): From [`~mmprolong_hf.sample_encoder.samples_dataset`].
+        plan (`PackingPlan`), parts (`Parts`): Over it.
+
+    Returns:
+        What [`~mmprolong_hf.collator.PackCollator`] takes, or `None` when every pack is a single sample.
+    """
+    several = [pack for pack in plan.packs(epoch=0) if sum(parts.num_samples[part] for part in pack) > 1]
+    several.sort(key=lambda pack: parts.num_samples[pack].max() == 1)
+    read = (PartRows(dataset).__getitems__(pack_rows(pack, parts)) for pack in several)
+    return next((pack for pack in read if sum(map(len, pack)) > 1), None)  # broken pages may have left fewer
 
 
 @torch.no_grad()

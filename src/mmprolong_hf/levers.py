@@ -9,6 +9,7 @@ from mmprolong_hf.attention_choice import choose_kernel
 from mmprolong_hf.checkpointing import save_attention_outputs
 from mmprolong_hf.config import MMProLongConfig
 from mmprolong_hf.kernels import use_liger, why_not_liger
+from mmprolong_hf.pixels import PixelTable
 from mmprolong_hf.tiled_mlp import tile_mlps
 from mmprolong_hf.vision_attention import SEGMENT_ATTENTION
 from mmprolong_hf.vision_tower import chunk_vision_tower, run_tower_for_every_row
@@ -35,13 +36,30 @@ def pull_levers(
         ValueError: when something that was asked for by name cannot run here or gives other numbers, or when the model was changed
             in another way before.
     """
-    base = model.get_base_model() if isinstance(model, PeftModel) else model
-    asked = {name: getattr(args, name) for name in LEVERS}
-    if (before := vars(base).get("_levers")) is not None:
-        if before[0] != asked:
-            raise ValueError(f"the model was loaded once and changed for {before[0]}, expected {asked}: load it anew")
-        return before[1]  # of another trainer with the same model
-    active = {"attention": _attention(base, args), "Liger": _liger(model, args)}
+    base = _base_of(model)
+    # Where a trainer before this one has turned it on
+    if base.is_activation_checkpointing and not args.activation_checkpointing:
+        base.activation_checkpointing_disable()
+    told = {"attention": activate_attention(model, args), "gradient checkpointing": _checkpointing(args)}
+    asked = {name: getattr(args, name) for name in LEVERS} | {
+        "device": args.device.type,
+        "dtype": _compute_dtype(base, args),
+        "image processor": PixelTable.of(processor.image_processor).digest,
+        "rows without pages run the vision tower": _needs_the_tower(args),
+    }
+    before, active = vars(base).get("_levers", (asked, None))
+    if before != asked:
+        raise ValueError(f"the model was loaded once and changed for {before}, expected {asked}: load it anew")
+    if active is None:
+        active = _change(model, base, args, processor)
+        base._levers = asked, active
+    return told | active
+
+
+def _change(
+    model: PreTrainedModel | PeftModel, base: PreTrainedModel, args: MMProLongConfig, processor: ProcessorMixin
+) -> dict[str, str]:
+    active = {"Liger": _liger(model, args, _compute_dtype(base, args))}
     scored = "supervised tokens alone" if args.device.type == "cuda" else "every token, as it does without Triton"
     active["loss"] = f"TRL's fused head, on {scored}"
     if args.mlp_tile is None:
@@ -54,51 +72,62 @@ def pull_levers(
     attends = "windows of a size attend in one call of torch's" if vision == SEGMENT_ATTENTION else f"by {vision}"
     at_once = "all pages" if args.vision_chunk is None else f"{args.vision_chunk:,} patches"
     active["vision tower"] = f"{at_once} at a time, {attends}"
-    if args.world_size > 1:
+    if _needs_the_tower(args):
         run_tower_for_every_row(model)
     if args.save_attention:
         save_attention_outputs(model)
-    active["gradient checkpointing"] = _checkpointing(args)
-    base._levers = asked, active
     return active
 
 
-def _attention(base: PreTrainedModel, args: MMProLongConfig) -> str:
+def _needs_the_tower(args: MMProLongConfig) -> bool:
+    """Whether a process whose row has no page would leave others waiting, or have nothing to train."""
+    return args.world_size > 1 or args.freeze_language_model
+
+
+def activate_attention(model: PreTrainedModel | PeftModel, args: MMProLongConfig) -> str:
+    """
+    Has packed attention of this process computed by the kernel that `args` name, as
+    [`~mmprolong_hf.attention_choice.choose_kernel`], and says by which.
+    """
+    base = _base_of(model)
     text = base.config.text_config
     if text._attn_implementation != PACKED_ATTENTION:
         if args.attention_kernel != "auto":
             raise ValueError(
                 f"attention_kernel is {args.attention_kernel!r}, but attn_implementation is {text._attn_implementation!r}, which "
-                f"chooses its own; leave one of them out"
+                "chooses its own; leave one of them out"
             )
         return text._attn_implementation
-    layer = base.get_decoder().layers[0].self_attn
     report = choose_kernel(
         args.attention_kernel,
         args.device,
         _compute_dtype(base, args),
         num_heads=text.num_attention_heads,
         num_key_value_heads=text.num_key_value_heads,
-        head_dim=layer.head_dim,
+        head_dim=base.get_decoder().layers[0].self_attn.head_dim,
     )
     return f"{PACKED_ATTENTION} by {report}"
+
+
+def _base_of(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
 def _compute_dtype(base: PreTrainedModel, args: MMProLongConfig) -> torch.dtype:
     return torch.bfloat16 if args.bf16 else torch.float16 if args.fp16 else base.dtype
 
 
-def _liger(model: PreTrainedModel | PeftModel, args: MMProLongConfig) -> str:
+def _liger(model: PreTrainedModel | PeftModel, args: MMProLongConfig, dtype: torch.dtype) -> str:
     if args.liger_kernels == "off":
         return "off: the recipe says so"
     why_not = why_not_liger(args.device)
     if args.liger_kernels == "auto" and why_not is not None:
         return f"off: {why_not}"
-    return "; ".join(map(str, use_liger(model, strict=args.liger_kernels == "on", device=args.device)))
+    return "; ".join(map(str, use_liger(model, strict=args.liger_kernels == "on", device=args.device, dtype=dtype)))
 
 
 def _checkpointing(args: MMProLongConfig) -> str:
     if not args.activation_checkpointing:
         return "off"
-    kept = "the inputs of layers are kept" + (", and attention's outputs" if args.save_attention else "")
-    return kept + (", in host memory" if args.activation_offloading else "")
+    kept = "the inputs of layers are kept" + (" in host memory" if args.activation_offloading else "")
+    return kept + (", and attention's outputs on the device" if args.save_attention else "")

@@ -73,7 +73,7 @@ class PartRows(torch.utils.data.Dataset):
         self.dataset = dataset
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(self.dataset) // 2  # samples: the other half are the same ones, with nothing supervised
 
     def read(self, parts: list[list[int]]) -> tuple[list[list[dict[str, Any]]], list[BrokenPage]]:
         """

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mmprolong_hf.architecture import Architecture
 from mmprolong_hf.layer_memory import (
     Setup,
+    attention_outputs,
     gathered,
     head,
     hidden_states,
@@ -41,7 +42,7 @@ class MemoryEstimate:
         hidden_states (`int`): Input of every language layer, kept by gradient checkpointing.
         attention_outputs (`int`): What `save_attention` keeps, but for the layer that `language_work` is of.
         language_work (`int`): What the backward pass of a language layer holds at most.
-        vision_hidden_states (`int`): Input of every vision block, kept if the tower is trained as a whole.
+        vision_hidden_states (`int`): Input of every vision block, kept if the tower is trained as a whole; pages cast to bfloat16.
         vision_work (`int`): What a vision block, or a chunk of the tower, holds at most.
         head (`int`): Logits of the supervised tokens.
     """
@@ -82,7 +83,8 @@ def memory_per_gpu(
     Memory of a training step with gradient checkpointing, one pack at a time.
 
     It adds up, tensor by tensor, what transformers' layers and ours keep and make in the moments that can be the peak. Counted on
-    small models where every tensor is seen, it is within 15 % (tests/test_memory.py).
+    small models where every tensor is seen, it is within 15 % (tests/test_memory.py). One process was counted: what FSDP2 shares out
+    and gathers is reckoned from its rules alone.
 
     Args:
         architecture (`Architecture`): The model.
@@ -104,29 +106,31 @@ def memory_per_gpu(
     ```
     """
     a, s = architecture, Setup(**setup)
-    adapters = 0 if s.lora_rank is None else a.lora_parameters(s.lora_rank)
-    trained = (
-        a.num_parameters - a.vision_parameters if s.lora_rank is None else 0
-    ) + s.train_vision * a.vision_parameters
-    moments = MOMENTS.get(s.optimizer)
-    gradients = trained * s.weight_bytes + 4 * adapters
+    weights, gradients, optimizer = _states(a, s)
     return MemoryEstimate(
-        weights=(s.weight_bytes * a.num_parameters + 4 * adapters) // s.num_gpus,
+        weights=weights // s.num_gpus,
         gradients=gradients // s.num_gpus,
-        optimizer=round((2 * gradients if moments is None else moments * (trained + adapters)) / s.num_gpus),
+        optimizer=optimizer // s.num_gpus,
         gathered=gathered(a, s),
         pixel_values=pack_patches * (3 * a.patch_size**2 if s.uint8_pixels else 4 * a.patch_values),
         hidden_states=hidden_states(a, s, pack_tokens),
-        attention_outputs=s.save_attention
-        * pack_tokens
-        * (a.num_layers - 1)
-        * a.num_heads
-        * (a.head_dim * s.compute_bytes + 4),
+        attention_outputs=attention_outputs(a, s, pack_tokens),
         language_work=language_work(a, s, pack_tokens),
         vision_hidden_states=vision_hidden_states(a, s, pack_patches),
         vision_work=vision_work(a, s, pack_patches),
         head=head(a, s, supervised_tokens),
     )
+
+
+def _states(a: Architecture, s: Setup) -> tuple[int, int, int]:
+    """Bytes of all weights, gradients and optimizer states; adapters have float32 ones."""
+    adapters = 0 if s.lora_rank is None else a.lora_parameters(s.lora_rank)
+    language = a.num_parameters - a.vision_parameters if s.lora_rank is None else 0
+    trained = language + s.train_vision * a.vision_parameters
+    gradients = trained * s.weight_bytes + 4 * adapters
+    moments = MOMENTS.get(s.optimizer)
+    optimizer = 2 * gradients if moments is None else round(moments * (trained + adapters))
+    return s.weight_bytes * a.num_parameters + 4 * adapters, gradients, optimizer
 
 
 def lever_changes(
@@ -143,7 +147,7 @@ def lever_changes(
     pack = {"pack_tokens": pack_tokens, "pack_patches": pack_patches, "supervised_tokens": supervised_tokens}
     levers = {
         "mlp_tile: 8192": {"mlp_tile": 8192},
-        "vision_chunk: 32768": {"vision_chunk": 32768},
+        "vision_chunk: 8192": {"vision_chunk": 8192},
         "activation_offloading: true": {"offload": True},
         "optim: paged_adamw_8bit": {"optimizer": "paged_adamw_8bit"},
         "freeze_vision_tower: true": {"train_vision": False},

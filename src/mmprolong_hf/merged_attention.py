@@ -34,6 +34,7 @@ class MergedAttention(torch.autograd.Function):
     Example:
 
     ```python
+    >>> from mmprolong_hf.attention_kernels import CpuKernel
     >>> _ = torch.manual_seed(0)
     >>> q, k, v = torch.randn(3, 7, 2, 8)
     >>> shared = MergedAttention.apply(q, k, v, PackLayout.from_lengths([[4, 1, 2]]), None, CpuKernel())
@@ -49,10 +50,8 @@ class MergedAttention(torch.autograd.Function):
     def forward(ctx, query, key, value, layout: PackLayout, scale: float | None, kernel: Kernel) -> torch.Tensor:
         out, lse = kernel.forward(query, key, value, (layout.segments, layout.segments), True, scale)
         if layout.documents:
-            out, lse = (
-                out.clone(),
-                lse.clone(),
-            )  # checkpointing may keep what the kernel returned, to merge it once more
+            # Checkpointing may keep what the kernel returned, to merge it once more
+            out, lse = out.clone(), lse.clone()
             branches, documents = _runs_of(layout)
             far, far_lse = kernel.forward(
                 _gather(query, branches), _gather(key, documents), _gather(value, documents), _across(layout), False, scale

@@ -18,6 +18,9 @@ from mmprolong_hf.sharing import Parts
 LANGUAGE_LINEARS = r".*\.language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 
 
+PARTS = ("language_model", "merger", "vision_tower")
+
+
 def load_model(name_or_path: str, args: MMProLongConfig, **kwargs) -> PreTrainedModel:
     """
     A checkpoint with its context extended as `args` say: on the config, before the weights load, since a model keeps the
@@ -137,13 +140,33 @@ def freeze(model: torch.nn.Module, args: MMProLongConfig) -> None:
         ValueError: when nothing is left to train.
     """
     for name, parameter in model.named_parameters():
-        part = "language_model" if ".visual." not in name else "merger" if "merger" in name else "vision_tower"
-        if getattr(args, f"freeze_{part}"):
+        if getattr(args, f"freeze_{_part_of(name)}"):
             parameter.requires_grad_(False)
     if not any(parameter.requires_grad for parameter in model.parameters()):
+        frozen = [name for name in PARTS if getattr(args, f"freeze_{name}")]
         raise ValueError(
-            "nothing is left to train: freeze_vision_tower, freeze_merger and freeze_language_model cover it all"
+            f"nothing is left to train: the recipe freezes {', '.join(frozen) or 'nothing'}, and the rest of the model was frozen "
+            "before; load it anew, or freeze less"
         )
+
+
+def _part_of(name: str) -> str:
+    return "language_model" if ".visual." not in name else "merger" if "merger" in name else "vision_tower"
+
+
+def trained_parts(model: torch.nn.Module) -> str:
+    """
+    How many parameters of each part are trained, of how many; adapters count as parameters. A model that was frozen in part by an
+    earlier trainer, or by hand, stays so.
+    """
+    counts = {part: [0, 0] for part in PARTS}
+    for name, parameter in model.named_parameters():
+        counts[_part_of(name)][0] += parameter.requires_grad * parameter.numel()
+        counts[_part_of(name)][1] += parameter.numel()
+    return ", ".join(
+        f"{trained:,} of {total:,} parameters of the {part.replace('_', ' ')}"
+        for part, (trained, total) in counts.items()
+    )
 
 
 def merge_adapter(adapter: str | Path, destination: str | Path) -> None:

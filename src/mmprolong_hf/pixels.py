@@ -6,6 +6,7 @@ pixels' own. What it does after resizing depends on nothing but a pixel's value 
 read off the processor itself, says it all.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,10 @@ import torch
 from PIL import Image
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.image_utils import SizeDict
+
+from mmprolong_hf.images import rgb
+
+CHUNK = 4096  # patches that are looked up at a time, with places in int32 beside the result
 
 
 def uint8_page(image_processor: BaseImageProcessor, image: Image.Image) -> dict[str, torch.Tensor]:
@@ -25,7 +30,7 @@ def uint8_page(image_processor: BaseImageProcessor, image: Image.Image) -> dict[
     """
     factor = image_processor.patch_size * image_processor.merge_size
     resized = image_processor.resize(
-        image_processor.process_image(image.convert("RGB"), do_convert_rgb=False),
+        image_processor.process_image(rgb(image), do_convert_rgb=False),
         size=SizeDict(**dict(image_processor.size)),
         resample=image_processor.resample,
         factor=factor,
@@ -81,6 +86,11 @@ class PixelTable:
     def to(self, device: torch.device) -> "PixelTable":
         return PixelTable(self.numbers.to(device), self.num_frames)
 
+    @property
+    def digest(self) -> str:
+        """Of the numbers: two processors with one digest make the same of a pixel."""
+        return hashlib.sha256(self.numbers.numpy().tobytes()).hexdigest()[:16]
+
     def patches(self, pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """
         The processor's `pixel_values` of [`uint8_page`]'s, on the device of both.
@@ -93,7 +103,10 @@ class PixelTable:
             `torch.Tensor` of shape `(num_patches, channels * num_frames * patch_size**2)`.
         """
         channels = len(self.numbers)
-        first = 256 * torch.arange(channels, dtype=torch.int32, device=pixels.device)
-        places = pixels.unflatten(1, (channels, -1)) + first[:, None]
-        numbers = self.numbers.to(dtype).flatten().index_select(0, places.flatten())
-        return numbers.view_as(places)[:, :, None].expand(-1, -1, self.num_frames, -1).flatten(1)
+        numbers = self.numbers.to(dtype).flatten()
+        first = 256 * torch.arange(channels, dtype=torch.int32, device=pixels.device)[:, None]
+        made = numbers.new_empty(len(pixels), channels, self.num_frames, pixels.shape[1] // channels)
+        for some, own in zip(pixels.split(CHUNK), made.split(CHUNK)):
+            places = some.unflatten(1, (channels, -1)) + first
+            own.copy_(numbers.index_select(0, places.flatten()).view_as(places)[:, :, None])
+        return made.flatten(1)

@@ -1,17 +1,22 @@
 """A trainer that survives: what it saves is whole or nothing, and it goes on from what it saved exactly."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from peft import PeftModel
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from transformers.trainer_utils import TrainOutput
 from trl import SFTConfig, SFTTrainer
 
 from mmprolong_hf.checkpoints import (
     check_room,
     checkpoints,
+    complete,
     last_complete,
     mark_complete,
     num_bytes,
@@ -24,7 +29,7 @@ from mmprolong_hf.encoding import save_processor
 from mmprolong_hf.fsdp import set_up_fsdp
 from mmprolong_hf.plan import PackingPlan
 from mmprolong_hf.preemption import StopOnSignal
-from mmprolong_hf.resume import check_resume, resolve, write_plan
+from mmprolong_hf.resume import check_resume, describe_training, resolve, write_plan
 from mmprolong_hf.rope import write_both_formats
 
 
@@ -35,6 +40,7 @@ class ResumableTrainer(SFTTrainer):
     - A checkpoint counts when its last file, the marker, is there; until then the one before is kept.
     - SIGTERM and SIGUSR1 end training after the step, with a checkpoint (see [`~mmprolong_hf.preemption.StopOnSignal`]).
     - Under FSDP checkpoints are sharded, each rank writing its part; the final one is whole, as `from_pretrained` reads it.
+    - All nodes need one file system for `output_dir`: rank 0 marks as whole the files that it sees, and every node reads them.
 
     Args:
         args (`SFTConfig`): Where and how often to save, and how many to keep.
@@ -61,11 +67,24 @@ class ResumableTrainer(SFTTrainer):
         raise NotImplementedError
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> TrainOutput:
-        if resume_from_checkpoint is True:
-            resume_from_checkpoint = resolve(self.args.output_dir, "last")
+        """
+        As `Trainer.train`, but `"last"` is what it is in a recipe, and without an argument `args.resume_from_checkpoint` counts.
+
+        Raises:
+            ValueError: as [`~mmprolong_hf.resume.resolve`], [`~mmprolong_hf.resume.check_resume`] and `check_room`.
+        """
+        output_dir, resume = self.args.output_dir, resume_from_checkpoint
+        resume = self.args.resume_from_checkpoint if resume is None else "last" if resume is True else resume
+        if resume:
+            resume = resolve(output_dir, resume)
+        elif found := complete(output_dir):
+            PartialState().print(
+                f"training begins anew; {', '.join(folder.name for folder in found)} in {output_dir} stay until rotated "
+                "(save_total_limit); to go on with the one written last: --resume_from_checkpoint last"
+            )
         self.check_room()
         with self.stop:
-            return super().train(resume_from_checkpoint, *args, **kwargs)
+            return super().train(resume, *args, **kwargs)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
         if (
@@ -74,6 +93,13 @@ class ResumableTrainer(SFTTrainer):
             self.control.should_training_stop = True
         else:
             super()._run_epoch(*args, **kwargs)
+
+    def _finalize_training(self, *args: Any, **kwargs: Any) -> TrainOutput:
+        if self.stop.stopped_by is None:
+            return super()._finalize_training(*args, **kwargs)
+        # Trainer would load the best model, for nothing, and with a limit of 1 delete all but its checkpoint: the signal's too
+        with _set_to(self.args, load_best_model_at_end=False, save_total_limit=None):
+            return super()._finalize_training(*args, **kwargs)
 
     # -- room on the disk --
 
@@ -105,7 +131,7 @@ class ResumableTrainer(SFTTrainer):
         last, _ = last_complete(self.args.output_dir)
         if last is not None:
             return num_bytes(last)
-        moments = 2 if self.args.optim.startswith("adamw_torch") else 0
+        moments = 2 if self.args.optim.startswith("adamw_torch") and not self.args.save_only_model else 0
         return self._weight_bytes() + moments * _bytes(p for p in self.model.parameters() if p.requires_grad)
 
     def _weight_bytes(self) -> int:
@@ -135,11 +161,8 @@ class ResumableTrainer(SFTTrainer):
                 rotate(folder.parent, self.args.save_total_limit, self.state.best_model_checkpoint)
 
     def _write_checkpoint(self, folder: Path, model: torch.nn.Module, trial: Any) -> None:
-        limit, self.args.save_total_limit = self.args.save_total_limit, None  # Trainer would delete older ones now
-        try:
+        with _set_to(self.args, save_total_limit=None):  # Trainer would delete older ones now
             super()._save_checkpoint(model, trial)
-        finally:
-            self.args.save_total_limit = limit
         if self.is_fsdp_enabled and self.args.should_save:  # Trainer comes to _save for a whole state alone
             self._save_description(folder)
 
@@ -147,7 +170,11 @@ class ResumableTrainer(SFTTrainer):
         if not self.is_fsdp_enabled or _internal_call:
             super().save_model(output_dir, _internal_call)
             return
-        state = self.accelerator.get_state_dict(self.model)  # on rank 0, gathered from all of them
+        # On rank 0, gathered from all of them; of LoRA what is trained, for its base is not saved
+        options = StateDictOptions(
+            full_state_dict=True, cpu_offload=True, ignore_frozen_params=isinstance(self.model, PeftModel)
+        )
+        state = get_model_state_dict(self.model, options=options)
         for name in self.model.all_tied_weights_keys:  # copies by now
             state.pop(name, None)
         with raised_on_all_ranks(f"{output_dir or self.args.output_dir} could not be written"):
@@ -166,7 +193,7 @@ class ResumableTrainer(SFTTrainer):
         # An adapter's too: its base, as extended; an adapter is wrong on the base's own config
         self.model.config.save_pretrained(folder)
         write_both_formats(folder)
-        write_plan(folder, self.plan(self.train_dataset))
+        write_plan(folder, self.plan(self.train_dataset), self._about())
 
     # -- load --
 
@@ -174,7 +201,11 @@ class ResumableTrainer(SFTTrainer):
         """Whether this run can go on from a checkpoint; raises as [`~mmprolong_hf.resume.check_resume`]."""
         rope = self.model.config.text_config.rope_parameters
         kind = "deepspeed" if self.is_deepspeed_enabled else "fsdp" if self.is_fsdp_enabled else "plain"
-        check_resume(folder, self.plan(self.train_dataset), rope, kind=kind)
+        check_resume(folder, self.plan(self.train_dataset), self._about(), rope, kind=kind)
+
+    def _about(self) -> dict[str, str]:
+        described = describe_training(self.args, self.model, self.processing_class)
+        return described | {"questions": self.questions_digest}
 
     # Qwen2.5-VL's weights are saved under the names of its published checkpoints (visual.*, model.*) and renamed by
     # from_pretrained. Trainer reads the file as it is, finds no name it knows, warns, and goes on from the initial weights
@@ -201,6 +232,16 @@ class ResumableTrainer(SFTTrainer):
     def _load_weights(self, folder: str) -> None:
         saved = type(self.model).from_pretrained(folder, dtype=self.model.dtype)
         self.model.load_state_dict(saved.state_dict())
+
+
+@contextmanager
+def _set_to(args: SFTConfig, **values: Any) -> Iterator[None]:
+    before = {name: getattr(args, name) for name in values}
+    vars(args).update(values)
+    try:
+        yield
+    finally:
+        vars(args).update(before)
 
 
 def _bytes(parameters: Any) -> int:

@@ -2,15 +2,20 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from accelerate import PartialState
-from transformers import AutoConfig
+from datasets import Dataset
+from peft import PeftModel
+from transformers import AutoConfig, PreTrainedModel, ProcessorMixin, TrainingArguments
 
 from mmprolong_hf.checkpoints import last_complete, why_incomplete
+from mmprolong_hf.pixels import PixelTable
 from mmprolong_hf.plan import PackingPlan
 
+NUM_READ = 256  # documents whose questions are compared
 PLAN = "plan.json"  # in every checkpoint: what its steps were steps of
 # Where a run of each kind keeps the optimizer's state
 OPTIMIZERS = {"plain": "optimizer.pt", "fsdp": "optimizer_0", "deepspeed": "latest"}
@@ -22,7 +27,7 @@ def resolve(output_dir: str | Path, resume: str) -> str:
 
     Args:
         output_dir (`str` or `Path`): The run's.
-        resume (`str`): A folder, or `"last"`: the complete checkpoint of the highest step in `output_dir`.
+        resume (`str`): A folder, or `"last"`: the complete checkpoint in `output_dir` that was written last.
 
     Raises:
         ValueError: when there is none, saying what is wrong with each.
@@ -42,16 +47,50 @@ def resolve(output_dir: str | Path, resume: str) -> str:
     return str(last)
 
 
-def write_plan(folder: str | Path, plan: PackingPlan) -> None:
-    """Notes beside a checkpoint's weights what decides which samples its steps had."""
-    Path(folder, PLAN).write_text(json.dumps(_facts(plan), indent=1) + "\n", encoding="utf-8")
+def digest_questions(documents: Dataset) -> str:
+    """
+    Of the questions and answers of 256 documents that lie evenly in a set, or of all of fewer.
+
+    Args:
+        documents (`Dataset`): Rows of a published set.
+    """
+    places = np.unique(np.linspace(0, max(len(documents) - 1, 0), min(len(documents), NUM_READ)).astype(int))
+    rows = documents.with_format(None).select_columns(["doc_id", "questions"]).select(places)
+    return hashlib.sha256(json.dumps(rows[:], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def check_resume(folder: str | Path, plan: PackingPlan, rope_parameters: dict, *, kind: str) -> None:
+def describe_training(args: TrainingArguments, model: PreTrainedModel | PeftModel, processor: ProcessorMixin) -> dict:
+    """What decides the steps of a run beside its samples: a run that goes on has the same, or is another one."""
+    adapters = model.peft_config.values() if isinstance(model, PeftModel) else ()
+    options = ("peft_type", "r", "lora_alpha", "use_rslora", "use_dora", "lora_dropout")
+    numbers = [{name: str(adapter.to_dict().get(name)) for name in options} for adapter in adapters]
+    names = ("optim", "learning_rate", "weight_decay", "vision_learning_rate")
+    said = args.to_dict()
+    return {name: str(said[name]) for name in names} | {
+        "image processor": PixelTable.of(processor.image_processor).digest,
+        "adapters": str(numbers),
+    }
+
+
+def write_plan(folder: str | Path, plan: PackingPlan, about: Mapping[str, str]) -> None:
+    """
+    Notes beside a checkpoint's weights what decides which samples its steps had, and what they were steps of.
+
+    Args:
+        folder (`str` or `Path`): The checkpoint.
+        plan (`PackingPlan`): Of the run.
+        about (`Mapping[str, str]`): Names and values that a run which goes on has to share.
+    """
+    Path(folder, PLAN).write_text(json.dumps(_facts(plan) | dict(about), indent=1) + "\n", encoding="utf-8")
+
+
+def check_resume(
+    folder: str | Path, plan: PackingPlan, about: Mapping[str, str], rope_parameters: dict, *, kind: str
+) -> None:
     """
     Args:
         folder (`str` or `Path`): The checkpoint to go on from.
-        plan (`PackingPlan`): Of the run that would go on.
+        plan (`PackingPlan`), about (`Mapping[str, str]`): Of the run that would go on, as [`write_plan`].
         rope_parameters (`dict`): Of its model.
         kind (`str`): Which of `OPTIMIZERS` keeps its states.
 
@@ -62,15 +101,15 @@ def check_resume(folder: str | Path, plan: PackingPlan, rope_parameters: dict, *
     if (reason := why_incomplete(folder)) is not None:
         raise ValueError(f"{folder} {reason}: it is incomplete, resume from an earlier checkpoint or from 'last'")
     found = json.loads((folder / PLAN).read_text(encoding="utf-8")) if (folder / PLAN).is_file() else None
-    if found != _facts(plan):
-        facts = _facts(plan)
+    facts = _facts(plan) | dict(about)
+    if found != facts:
         differing = ", ".join(
             f"{name} {(found or {}).get(name)} there, {facts[name]} here"
             for name in facts
             if (found or {}).get(name) != facts[name]
         )
         raise ValueError(
-            f"{folder} was trained on another plan ({differing}); its steps are not this run's. Resume with the recipe and the dataset "
+            f"{folder} is of another run ({differing}); its steps are not this run's. Resume with the recipe and the dataset "
             "it was begun with (max_questions_per_pack, share_documents and frozen parts change the plan too), or start anew from "
             "its weights (model_name_or_path)"
         )

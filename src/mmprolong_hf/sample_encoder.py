@@ -16,10 +16,8 @@ from mmprolong_hf.rows import UndecodedRows, decode_image
 from mmprolong_hf.sharing import Parts, make_parts
 from mmprolong_hf.synthesis.rejected import RejectedDocument
 
-# What a decoder raises for bytes that are no image, and the engines for a PDF that is none. All bytes are in memory before: no
-# fault of a disk is taken for one of a page.
-_UNDECODABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, RuntimeError, struct.error, zlib.error)
-_UNDECODABLE += (PIL.Image.DecompressionBombError, RejectedDocument)
+# What Pillow's decoders raise for bytes that are no image
+_UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, PIL.Image.DecompressionBombError)
 
 
 class SampleEncoder:
@@ -91,11 +89,16 @@ def _open_pages(row: dict, numbers: Sequence[int]) -> list[PIL.Image.Image] | Br
     for number in numbers:
         try:
             image = stored[number - 1]
-            if image is None or not image["bytes"]:
-                return BrokenPage(source, number, "missing", "it has no bytes")
+        except RejectedDocument as error:  # a page of a PDF that cannot be rendered
+            return BrokenPage(source, number, "undecodable", str(error))
+        if image is None or not image["bytes"]:
+            return BrokenPage(source, number, "missing", "it has no bytes")
+        try:
             image = decode_image(image)
             image.load()
         except _UNDECODABLE as error:
+            if _is_of_the_machine(error):
+                raise
             # Without the address that Pillow names: the same text everywhere
             detail = re.sub(r" <.* at 0x\w+>", "", f"{type(error).__name__}: {error}")
             return BrokenPage(source, number, "undecodable", detail)
@@ -105,6 +108,11 @@ def _open_pages(row: dict, numbers: Sequence[int]) -> list[PIL.Image.Image] | Br
             )
         images.append(image)
     return images
+
+
+def _is_of_the_machine(error: Exception) -> bool:
+    """Too many open files, no memory: another rank would read the same page. Pillow has no number for its own lack of memory."""
+    return isinstance(error, OSError) and (error.errno is not None or "out of memory" in str(error))
 
 
 def samples_dataset(

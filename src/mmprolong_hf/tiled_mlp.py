@@ -1,4 +1,9 @@
-"""The language model's MLPs a tile of tokens at a time, so that gate, up and their product never exist for a whole row."""
+"""
+The language model's MLPs a tile of tokens at a time, so that gate, up and their product never exist for a whole row.
+
+As TiledMLP of Arctic Long Sequence Training (ALST, Bekman et al. 2025, arXiv 2506.13996), but in two autograd functions instead of
+one, so that checkpointing does not compute an MLP a third time ([`_Backward`]).
+"""
 
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -130,9 +135,8 @@ class _Backward(torch.autograd.Function):
         with torch.enable_grad(), tiles.same_random_numbers():
             for rows in tiles.rows:
                 tile = hidden[:, rows].detach().requires_grad_(of_hidden is not None)
-                out = tiles.compute(
-                    tile.view_as(tile)
-                )  # no leaf: hooks on modules cannot have one under autograd.grad
+                # No leaf: hooks on modules cannot have one under autograd.grad
+                out = tiles.compute(tile.view_as(tile))
                 wanted = [*tiles.parameters, *([tile] if tile.requires_grad else [])]
                 grads = torch.autograd.grad(out, wanted, grad[:, rows].to(out.dtype))
                 for total, part in zip(sums, grads):

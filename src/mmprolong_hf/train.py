@@ -89,7 +89,6 @@ def make_trainer(data: DataArguments, args: MMProLongConfig, model: ModelConfig)
     )
     if args.resume_from_checkpoint is not None:
         trainer.check_resumable(args.resume_from_checkpoint)
-    trainer.check_room()
     return trainer
 
 
@@ -124,14 +123,16 @@ def train(trainer: MMProLongTrainer, data: DataArguments) -> None:
     for part, state in trainer.active.items():
         say(f"{part}: {state}")
     result = trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
-    if left_out := trainer.broken_pages.report(trainer.accelerator):
+    if left_out := trainer.broken_pages.report():
         say(left_out)
     if (signal := trainer.stop.stopped_by) is not None:
         say(
             f"{signal.name}: saved checkpoint-{trainer.state.global_step} of {trainer.state.max_steps} steps in {args.output_dir}; "
             "go on with --resume_from_checkpoint last"
         )
-        raise SystemExit(128 + signal)  # as a program ended by that signal; schedulers requeue on it
+        # As a program ended by that signal. A launcher makes 1 of it, and Slurm starts nothing again because of either: see
+        # recipes/accelerate/fsdp2_8gpu.yaml for what does
+        raise SystemExit(128 + signal)
     trainer.save_model()
     trainer.save_state()
     trainer.save_metrics("train", result.metrics, combined=False)

@@ -10,19 +10,22 @@ from datasets import Dataset
 from peft import PeftModel
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, ProcessorMixin
+from transformers.trainer_utils import TrainOutput
 
 from mmprolong_hf.broken_pages import BrokenPages
 from mmprolong_hf.cards import write_model_card
+from mmprolong_hf.checkpoints import raised_on_all_ranks
 from mmprolong_hf.collator import PackCollator
 from mmprolong_hf.config import MMProLongConfig
-from mmprolong_hf.leak import measure_leak
-from mmprolong_hf.levers import pull_levers
-from mmprolong_hf.loader import PartRows, pack_loader, pack_rows
-from mmprolong_hf.models import check_attention, check_loaded, freeze, set_vision_learning_rate
+from mmprolong_hf.leak import measure_leak, telling_samples
+from mmprolong_hf.levers import activate_attention, pull_levers
+from mmprolong_hf.loader import pack_loader
+from mmprolong_hf.models import check_attention, check_loaded, freeze, set_vision_learning_rate, trained_parts
 from mmprolong_hf.plan import PackingPlan
 from mmprolong_hf.planning import encode_documents, parts_of, plan_of, steps_for_questions, tokens_until, total_until
 from mmprolong_hf.positions import IGNORE_INDEX
 from mmprolong_hf.resumable import ResumableTrainer
+from mmprolong_hf.resume import digest_questions
 from mmprolong_hf.tally import Tally
 
 # Packed samples that are kept apart move by exactly 0; samples that see each other by 0.2 and more.
@@ -60,7 +63,11 @@ class MMProLongTrainer(ResumableTrainer):
         fill_dataset: Dataset | None = None,
         **kwargs: Any,
     ):
-        self.rejections = {}
+        if isinstance(eval_dataset, dict):
+            raise ValueError(
+                "eval_dataset is a dict, expected one dataset; call evaluate(dataset, metric_key_prefix=...) for each further one"
+            )
+        self.rejections, self.questions_digest = {}, digest_questions(train_dataset)
         merge_size = processing_class.image_processor.merge_size
         check_loaded(model, processing_class, args)
         super().__init__(
@@ -79,13 +86,16 @@ class MMProLongTrainer(ResumableTrainer):
             plan = self.plan(self.train_dataset)
             self.args.max_steps = steps_for_questions(plan, parts_of(self.train_dataset, args), args.max_questions)
         freeze(self.model, args)  # adapters included, where super() added them
-        self.active = pull_levers(self.model, args, processing_class)  # what is told when training begins
-        # Qwen-VL models say False, and Trainer would then average each micro-batch by itself: an answer in a pack with few
-        # others would count for more. TRL's loss divides by the tokens of the whole step if it is told them.
+        with raised_on_all_ranks("before training"):
+            self.active = pull_levers(self.model, args, processing_class)  # what is told when training begins
+        self.active["trained"] = trained_parts(self.model)
+        # Qwen-VL models say False, and Trainer would average each micro-batch by itself. TRL's loss divides by the tokens of the
+        # whole step if it is told them.
         self.model_accepts_loss_kwargs = True
         self._checked_for_leaks = False
         self._tally = Tally()
         self.broken_pages = BrokenPages(args.output_dir)
+        self.add_callback(self.broken_pages)
 
     def _encode(
         self, documents: Dataset, name: str, args: MMProLongConfig, processor: ProcessorMixin, **kwargs
@@ -112,6 +122,15 @@ class MMProLongTrainer(ResumableTrainer):
     def _loader(self, dataset: Dataset, *, training: bool) -> DataLoader:
         plan, parts = self.plan(dataset, training=training), parts_of(dataset, self.args)
         return pack_loader(dataset, plan, parts, self.data_collator, self.args)
+
+    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
+        activate_attention(self.model, self.args)  # another trainer of this process may have chosen another since
+        return super().train(*args, **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any):
+        raise ValueError(
+            "predict would keep the logits of whole documents; evaluate gives losses, `mmprolong evaluate` answers"
+        )
 
     def evaluate(self, eval_dataset: Dataset | None = None, **kwargs: Any) -> dict[str, float]:
         if eval_dataset is not None and "length" not in eval_dataset.column_names:
@@ -147,8 +166,7 @@ class MMProLongTrainer(ResumableTrainer):
 
     def check_for_leaks(self, model: torch.nn.Module) -> float | None:
         """
-        Runs [`~mmprolong_hf.leak.measure_leak`] on the first pack of the plan that holds two samples or more (the same on every
-        rank, which FSDP needs).
+        Runs [`~mmprolong_hf.leak.measure_leak`] on the pack of [`~mmprolong_hf.leak.telling_samples`].
 
         Returns:
             `float`: The measured leak, or `None` when every pack is a single sample.
@@ -156,15 +174,9 @@ class MMProLongTrainer(ResumableTrainer):
         Raises:
             RuntimeError: when samples see each other.
         """
-        parts = parts_of(self.train_dataset, self.args)
-        packs = self.plan(self.train_dataset).packs(epoch=0)
-        several = [pack for pack in packs if sum(parts.num_samples[part] for part in pack) > 1]
-        if not several:
-            return None
-        # One in which a document is shared, if there is one
-        several.sort(key=lambda pack: parts.num_samples[pack].max() == 1)
-        read = (PartRows(self.train_dataset).__getitems__(pack_rows(pack, parts)) for pack in several)
-        pack = next((pack for pack in read if sum(map(len, pack)) > 1), None)  # one that broken pages have left
+        pack = telling_samples(
+            self.train_dataset, self.plan(self.train_dataset), parts_of(self.train_dataset, self.args)
+        )
         if pack is None:
             return None
         pack = self._prepare_inputs(self.data_collator(pack))
@@ -201,6 +213,8 @@ class MMProLongTrainer(ResumableTrainer):
         self._eval_tally = torch.zeros(2, dtype=torch.float64)
         output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
         total = self.accelerator.gather(self._eval_tally[None].to(self.args.device)).sum(dim=0)
+        if not total[1]:
+            raise ValueError("nothing could be evaluated: no document of eval_dataset has pages that can be read")
         output.metrics[f"{metric_key_prefix}_loss"] = (total[0] / total[1]).item()
         return output
 
@@ -208,7 +222,7 @@ class MMProLongTrainer(ResumableTrainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
-            logs |= self._tally.take(self.accelerator, self.args.max_length) | self.broken_pages.take(self.accelerator)
+            logs |= self._tally.take(self.accelerator, self.args.max_length) | self.broken_pages.take()
         super().log(logs, start_time)
 
     def create_model_card(self, model_name: str | None = None, dataset_name: str | None = None, tags=None) -> None:

@@ -4,10 +4,12 @@ The vision tower of one model instance: pages in chunks, uint8 pixels, and a pas
 Images never see each other in the tower, so computing some of them at a time changes nothing but the memory.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 from peft import PeftModel
+from torch import nn
 from torch.distributed.fsdp import FSDPModule
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
@@ -32,11 +34,13 @@ def chunk_vision_tower(
       ([`~mmprolong_hf.vision_attention.segment_attention`]);
     - images run in chunks, of which only the features are kept: where the tower is trained, a chunk is computed again as a whole
       in the backward pass, in the place of the tower's own gradient checkpointing; where it is frozen, its blocks keep no graph.
-      FSDP2 has to shard the tower as one unit then, and accelerate does unless it is told which classes to wrap;
+      FSDP2 has to shard the tower as one unit then ([`~mmprolong_hf.fsdp.set_up_fsdp`]);
     - `pixel_values` may be uint8 as [`~mmprolong_hf.pixels.uint8_page`] makes them, and become the processor's numbers a chunk at
       a time.
 
-    `last_hidden_state`, which no model reads, is left out of the tower's output.
+    `last_hidden_state`, which no model reads, is left out of the tower's output. A call of the model may have `image_grids`, the rows of
+    `image_grid_thw` as numbers of the host's, as [`~mmprolong_hf.collator.PackCollator`] passes them; without, the host asks the device
+    for them, and waits until it has done all that it still has to do.
 
     Args:
         model (`PreTrainedModel` or `PeftModel`): Qwen2.5-VL or Qwen3-VL, before FSDP shards it.
@@ -55,14 +59,10 @@ def chunk_vision_tower(
     if "forward" in vars(core.visual):
         raise ValueError("the vision tower of this model has a forward of its own; chunk_vision_tower changes it once")
     group_segments(core.visual)
-    core.visual.forward = _ChunkedForward(core.visual, max_patches, PixelTable.of(image_processor))
-    core.visual.blocks[0].register_forward_pre_hook(_detach_if_frozen(core.visual))
+    forward = _ChunkedForward(core.visual, max_patches, PixelTable.of(image_processor))
+    core.visual.forward = forward
+    core.visual.blocks[0].register_forward_pre_hook(forward.detach_if_frozen)
     core.register_forward_pre_hook(_encode_uint8, with_kwargs=True)
-    if max_patches is not None:
-        # What accelerate shards as units unless it is told: the whole tower, gathered once, however many chunks follow
-        base = _base(model)
-        block, tower = type(core.visual.blocks[0]).__name__, type(core.visual).__name__
-        base._no_split_modules = (base._no_split_modules - {block}) | {tower}
 
 
 def run_tower_for_every_row(model: PreTrainedModel | PeftModel) -> None:
@@ -78,12 +78,8 @@ def run_tower_for_every_row(model: PreTrainedModel | PeftModel) -> None:
     _core(model).register_forward_pre_hook(_encode_blank, with_kwargs=True)
 
 
-def _base(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    return model.get_base_model() if isinstance(model, PeftModel) else model
-
-
 def _core(model: PreTrainedModel | PeftModel) -> Qwen2_5_VLModel | Qwen3VLModel:
-    base = _base(model)
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
     core = base.model
     if not isinstance(core, Qwen2_5_VLModel | Qwen3VLModel):
         raise ValueError(f"{type(base).__name__} has a vision tower of another kind; expected Qwen2.5-VL or Qwen3-VL")
@@ -100,20 +96,27 @@ class _ChunkedForward:
 
     def __init__(self, visual: PreTrainedModel, max_patches: int | None, table: PixelTable):
         self.visual, self.max_patches, self.table = visual, max_patches, table
-        self.forward, self.name = visual.forward, type(visual).__name__
+        self.forward, self.trained = visual.forward, True
 
-    def __call__(self, hidden_states: torch.Tensor, grid_thw: torch.Tensor, **kwargs) -> BaseModelOutputWithPooling:
-        chunks = chunk_images([tuple(grid) for grid in grid_thw.tolist()], self.max_patches)
-        # Whatever makes the host wait for the device is done before the device has work to do.
+    def __call__(
+        self,
+        hidden_states: torch.Tensor,
+        grid_thw: torch.Tensor,
+        image_grids: Sequence[Grid] | None = None,
+        **kwargs,
+    ) -> BaseModelOutputWithPooling:
+        if image_grids is None:
+            image_grids = [tuple(grid) for grid in grid_thw.tolist()]
+        chunks = chunk_images(image_grids, self.max_patches)
         inputs = [tower_inputs(self.visual, chunk, hidden_states.device) for chunk in chunks]
         self.table = self.table.to(hidden_states.device)
-        recompute = False
+        self.trained, recompute = _is_trained(self.visual), False
         if self.max_patches is not None:
             self._check_sharding()
             # Trainer switches it on in train(), after every lever
             for block in self.visual.blocks:
                 block.gradient_checkpointing = False
-            recompute = torch.is_grad_enabled() and _is_trained(self.visual)
+            recompute = torch.is_grad_enabled() and self.trained
         sizes = [sum(t * h * w for t, h, w in chunk) for chunk in chunks]
         run = partial(checkpoint, self._run, use_reentrant=False) if recompute else self._run
         pieces = zip(hidden_states.split(sizes), inputs, strict=True)
@@ -125,16 +128,20 @@ class _ChunkedForward:
         output = self.forward(pixels, grid_thw=None, **(kwargs | {"return_dict": True}))
         return type(output)(**{name: value for name, value in output.items() if name != "last_hidden_state"})
 
+    def detach_if_frozen(self, block: nn.Module, args: tuple) -> tuple:
+        # `enable_input_require_grads`, which comes with gradient checkpointing and with PEFT, makes the output of the tower's patch
+        # embedding need a gradient too: a frozen tower would keep its graph and be run backwards for nothing.
+        return args if self.trained else (args[0].detach(), *args[1:])
+
     def _check_sharding(self) -> None:
         if isinstance(self.visual.blocks[0], FSDPModule):
             raise ValueError(
                 "FSDP2 shards the vision tower block by block, so processes with different numbers of chunks would wait for each "
-                "other for ever; name the tower instead of its blocks in fsdp_transformer_layer_cls_to_wrap "
-                f"({self.name}), or set max_patches to None"
+                "other for ever; shard with fsdp.set_up_fsdp, which makes the tower one unit, or set max_patches to None"
             )
 
 
-def chunk_images(grids: list[Grid], max_patches: int | None) -> list[tuple[Grid, ...]]:
+def chunk_images(grids: Sequence[Grid], max_patches: int | None) -> list[tuple[Grid, ...]]:
     """
     Images in their order, in chunks of at most `max_patches` patches; one that has more is alone.
 
@@ -168,21 +175,12 @@ def _joined(outputs: list[BaseModelOutputWithPooling]) -> BaseModelOutputWithPoo
     return whole
 
 
-def _detach_if_frozen(visual: PreTrainedModel):
-    # `enable_input_require_grads`, which comes with gradient checkpointing and with PEFT, makes the output of the tower's patch
-    # embedding need a gradient too: a frozen tower would keep its graph and be run backwards for nothing.
-    def detach(block, args):
-        return args if _is_trained(visual) else (args[0].detach(), *args[1:])
-
-    return detach
-
-
 def _encode_uint8(core: Qwen2_5_VLModel | Qwen3VLModel, args: tuple, kwargs: dict) -> tuple | None:
     # `get_image_features` would make floats of them first, all at once.
     pixels = kwargs.get("pixel_values")
     if pixels is None or pixels.dtype != torch.uint8:
         return None
-    features = core.visual(pixels, grid_thw=kwargs["image_grid_thw"])
+    features = core.visual(pixels, grid_thw=kwargs["image_grid_thw"], image_grids=kwargs.pop("image_grids", None))
     features.pooler_output = (features.pooler_output,)
     if "deepstack_features" in features:
         features.deepstack_features = [(level,) for level in features.deepstack_features]
@@ -196,7 +194,8 @@ def _encode_blank(core: Qwen2_5_VLModel | Qwen3VLModel, args: tuple, kwargs: dic
     input_ids = kwargs["input_ids"]
     patch_dim = config.in_channels * config.temporal_patch_size * config.patch_size**2
     pixels = torch.zeros(merge**2, patch_dim, dtype=core.visual.dtype, device=input_ids.device)
-    features = core.visual(pixels, grid_thw=torch.tensor([[1, merge, merge]], device=input_ids.device))
+    grid = (1, merge, merge)
+    features = core.visual(pixels, grid_thw=torch.tensor([grid], device=input_ids.device), image_grids=(grid,))
     kinds = [features.pooler_output, *features.get("deepstack_features", [])]
     nothing = sum((kind * 0).sum() for kind in kinds)
     embeds = core.get_input_embeddings()(input_ids)

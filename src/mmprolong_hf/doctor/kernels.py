@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from peft import PeftModel
-from torch.nn.attention import current_flash_attention_impl, restore_flash_attention_impl
 
 from mmprolong_hf.attention import PACKED_ATTENTION, default_kernel, packed_attention
 from mmprolong_hf.attention_choice import CHOICES, KernelReport, choose_kernel, probe_kernel
@@ -52,10 +51,8 @@ def measure_kernels(trainer: MMProLongTrainer, layout: PackLayout) -> list[Kerne
     times = [_timed(in_use, layout, args.device, dtype, sizes)]
     names = {*CHOICES[1:], default_kernel(args.device, dtype)} - {in_use.name}
     for name in sorted(names):
-        _activate_flash_attention_2()
         report = probe_kernel(name, args.device, dtype, *sizes.values())
         times.append(_timed(report, layout, args.device, dtype, sizes))
-    _activate_flash_attention_2()
     choose_kernel(args.attention_kernel, args.device, dtype, **sizes)
     return times
 
@@ -83,12 +80,6 @@ def describe_other_attention(implementation: str) -> Finding:
     if implementation in ("sdpa", "eager"):
         text += ": it separates samples by a mask of T x T, which at 131,072 tokens is 16 GiB; leave attn_implementation out"
     return Finding("attention", text, NOTE)
-
-
-def _activate_flash_attention_2() -> None:
-    """Torch's own, in the place of what a probe has activated."""
-    if current_flash_attention_impl() is not None:
-        restore_flash_attention_impl()
 
 
 def _timed(

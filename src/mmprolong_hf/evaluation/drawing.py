@@ -8,6 +8,7 @@ from PIL import Image
 
 from mmprolong_hf.evaluation.needle_stamps import Stamp
 from mmprolong_hf.evaluation.requests import PageImage
+from mmprolong_hf.images import rgb
 from mmprolong_hf.lengths import ImageLimits, page_grid
 
 MIN_CAPITAL_HEIGHT = 10  # pixels of a capital letter in the image that the model sees
@@ -52,7 +53,7 @@ class Canvas:
     """
 
     def __init__(self, page: Image.Image):
-        self.image = page.convert("RGB").copy()
+        self.image = rgb(page).copy()
         self.boxes: list[tuple[int, int, int, int]] = []  # (x0, y0, x1, y1) of every needle, in pixels
         dark = np.asarray(self.image.convert("L")) < DARK
         self._under: list[Image.Image] = []  # what was in each box before

@@ -9,6 +9,7 @@ from transformers import AutoModelForImageTextToText, PreTrainedConfig, PreTrain
 
 from mmprolong_hf.evaluation.requests import Ask, Context, PageImage
 from mmprolong_hf.evaluation.shared_prefix import TransformersEngine
+from mmprolong_hf.images import rgb
 from mmprolong_hf.prompt import document_parts, question_part
 
 
@@ -39,7 +40,7 @@ def page_image(image: dict | Image.Image) -> PageImage:
     if isinstance(image, dict):
         return PageImage(image["bytes"])
     buffer = BytesIO()
-    image.convert("RGB").save(buffer, "PPM")  # not compressed: it is read back at once
+    rgb(image).save(buffer, "PPM")  # not compressed: it is read back at once
     return PageImage(buffer.getvalue())
 
 

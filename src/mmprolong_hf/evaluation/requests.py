@@ -10,6 +10,8 @@ from typing import Protocol
 
 from PIL import Image
 
+from mmprolong_hf.images import rgb
+
 # Codes that an answer's error begins with
 NO_REPLY = ("unreachable", "timed_out", "cut")
 OTHER_PROMPT = "other_prompt"  # the server read other pages than it was sent
@@ -45,7 +47,7 @@ class PageImage:
         Raises:
             OSError: when it is no image, or the file is not there.
         """
-        return Image.open(BytesIO(self.encoded())).convert("RGB")
+        return rgb(Image.open(BytesIO(self.encoded())))
 
     @property
     def sha256(self) -> str:

@@ -105,9 +105,16 @@ def _open_with_pymupdf(pdf: bytes, engine: str) -> tuple[int, Callable[[int, int
         ) from error
     _warn_if_other(engine, pages.ENGINE)
     document = pages.open_pdf(pdf, max_pages=sys.maxsize)
-    return document.page_count, lambda number, dpi, kind: pages.render_page(
-        document, number, dpi=dpi, image_format=kind
-    )
+
+    def render(number: int, dpi: int, image_format: str) -> bytes:
+        try:
+            return pages.render_page(document, number, dpi=dpi, image_format=image_format)
+        except pages.mupdf.FzErrorSystem:  # no memory: not the PDF's fault
+            raise
+        except (pages.mupdf.FzErrorBase, RuntimeError) as error:
+            raise RejectedDocument("unreadable", f"page {number} cannot be rendered ({error})") from error
+
+    return document.page_count, render
 
 
 def _open_with_pdfium(pdf: bytes, engine: str) -> tuple[int, Callable[[int, int, str], bytes]]:
