@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from transformers.trainer_utils import get_last_checkpoint
@@ -11,6 +12,7 @@ from mmprolong_hf.checkpoints import (
     MARKER,
     check_room,
     checkpoints,
+    complete,
     last_complete,
     mark_complete,
     num_bytes,
@@ -22,14 +24,13 @@ from mmprolong_hf.checkpoints import (
 )
 
 
-def checkpoint(output, step, size=10, complete=True):
+def checkpoint(output, step, size=10, whole=True):
     folder = output / f"checkpoint-{step}"
     (folder / "optimizer_0").mkdir(parents=True)
     (folder / "model.safetensors").write_bytes(bytes(size))
     (folder / "optimizer_0" / "part").write_bytes(bytes(2 * size))
-    if complete:
+    if whole:
         mark_complete(folder)
-        os.utime(folder / MARKER, (step, step))  # written in the order of their steps
     return folder
 
 
@@ -39,7 +40,7 @@ def fill_up(file):
 
 
 def test_a_checkpoint_is_complete_when_every_file_has_its_size(tmp_path):
-    folder = checkpoint(tmp_path, 3, complete=False)
+    folder = checkpoint(tmp_path, 3, whole=False)
     assert why_incomplete(folder) == "has no complete.json, the last file that is written"
     mark_complete(folder)
     assert why_incomplete(folder) is None
@@ -53,7 +54,7 @@ def test_a_checkpoint_is_complete_when_every_file_has_its_size(tmp_path):
 def test_the_last_complete_one_is_found_past_those_that_are_not(tmp_path):
     assert last_complete(tmp_path / "nowhere") == (None, [])
     two, ten = checkpoint(tmp_path, 2), checkpoint(tmp_path, 10)
-    checkpoint(tmp_path, 12, complete=False)
+    checkpoint(tmp_path, 12, whole=False)
     (tmp_path / "checkpoint-old").mkdir()
     assert [folder.name for folder in checkpoints(tmp_path)] == ["checkpoint-2", "checkpoint-10", "checkpoint-12"]
     found, passed_over = last_complete(tmp_path)
@@ -64,10 +65,30 @@ def test_the_last_complete_one_is_found_past_those_that_are_not(tmp_path):
     assert last_complete(tmp_path)[0] == two
 
 
+@pytest.mark.parametrize("text", ["", '{"written": 1, "fil', '{"model.safetensors": 10}'])
+def test_a_marker_that_is_cut_short_marks_nothing(tmp_path, text):
+    folder = checkpoint(tmp_path, 3)
+    (folder / MARKER).write_text(text)
+    assert why_incomplete(folder) == "has a complete.json that is empty or cut short"
+    assert last_complete(tmp_path) == (None, [f"{folder} has a complete.json that is empty or cut short"])
+
+
+def test_the_last_one_is_the_one_written_last_not_the_highest_step(tmp_path, monkeypatch):
+    """Another run may have trained in the folder before; copies keep their order, and clocks differ between nodes."""
+    checkpoint(tmp_path / "run", 9)
+    monkeypatch.setattr("time.time_ns", lambda: 5)  # a clock that is behind
+    checkpoint(tmp_path / "run", 4)
+    shutil.copytree(tmp_path / "run" / "checkpoint-4", tmp_path / "copy" / "checkpoint-4", copy_function=shutil.copy)
+    shutil.copytree(tmp_path / "run" / "checkpoint-9", tmp_path / "copy" / "checkpoint-9", copy_function=shutil.copy)
+    for output in ("run", "copy"):
+        assert last_complete(tmp_path / output)[0].name == "checkpoint-4"
+        assert [folder.name for folder in complete(tmp_path / output)] == ["checkpoint-9", "checkpoint-4"]
+
+
 def test_rotation_counts_complete_checkpoints_only(tmp_path):
     for step in (1, 2, 3, 5):
         checkpoint(tmp_path, step)
-    checkpoint(tmp_path, 4, complete=False)
+    checkpoint(tmp_path, 4, whole=False)
     rotate(tmp_path, None, None)
     assert len(checkpoints(tmp_path)) == 5
     rotate(tmp_path, 2, str(tmp_path / "checkpoint-1"))  # the best and the latest
@@ -80,7 +101,8 @@ def test_rotation_goes_by_when_they_were_written_not_by_step(tmp_path):
     for step in (8, 9):
         checkpoint(tmp_path, step)
     latest = checkpoint(tmp_path, 4)  # of a run that went on from an earlier step
-    os.utime(latest / MARKER, (100, 100))
+    for folder in checkpoints(tmp_path):
+        os.utime(folder / MARKER, (int(folder.name[-1]),) * 2)  # what a copy may make of it
     rotate(tmp_path, 1, None)
     assert checkpoints(tmp_path) == [latest]
 
@@ -139,6 +161,30 @@ def test_the_config_is_never_there_with_weights_of_another_model(tmp_path, monke
     assert seen == [("a.safetensors", False), ("tokenizer.json", False), ("config.json", False)]
 
 
+def test_folders_are_replaced_too(tmp_path):
+    """Several chat templates and a second adapter have one of their own."""
+    for text in ("old", "new"):
+        with written_whole(tmp_path) as staged:
+            (staged / "templates").mkdir()
+            (staged / "templates" / f"{text}.jinja").write_text(text)
+            (staged / ("config.json" if text == "old" else "adapter_config.json")).write_text(text)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["adapter_config.json", "new.jinja", "templates"]
+
+
+def test_a_failure_before_the_first_move_leaves_the_folder_as_it_was(tmp_path, monkeypatch):
+    with written_whole(tmp_path) as staged:
+        (staged / "config.json").write_text("old")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: fill_up(Path("/dev/null")))
+    with pytest.raises(OSError, match="No space"), written_whole(tmp_path) as staged:
+        (staged / "config.json").write_text("new")
+    assert (tmp_path / "config.json").read_text() == "old"
+
+
+def test_a_folder_that_cannot_be_written_to():
+    with pytest.raises(ValueError, match=r"/proc/self/out cannot be written to \(.*\); name an output_dir that can"):
+        check_room("/proc/self/out", 0, "this")
+
+
 def test_room_on_the_disk(tmp_path):
     check_room(tmp_path, 1000, "this")
     with pytest.raises(ValueError, match=r"has room for .* GB, but 3 checkpoints take 1,000,000,000.00 GB; free some"):
@@ -162,4 +208,4 @@ def test_a_run_that_is_killed_while_it_saves_goes_on_as_if_nothing_had_happened(
 
 def test_a_marker_names_every_file(tmp_path):
     folder = checkpoint(tmp_path, 1)
-    assert json.loads((folder / MARKER).read_text()) == {"model.safetensors": 10, "optimizer_0/part": 20}
+    assert json.loads((folder / MARKER).read_text())["files"] == {"model.safetensors": 10, "optimizer_0/part": 20}

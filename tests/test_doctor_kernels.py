@@ -26,7 +26,10 @@ def test_every_kernel_is_told_with_its_reason(tmp_path):
     lines = {finding.text.partition(":")[0]: finding.text for finding in describe_kernels(kernels, tokens=96)}
     assert "from float32" in lines["cpu"]
     assert "ms forward and backward, a layer of 96 tokens" in lines["cpu"]
-    assert "not usable: it failed on cpu in torch.float32: No module named 'flash_attn_interface'" in lines["flash_attention_3"]
+    assert (
+        "not usable: it failed on cpu in torch.float32: No module named 'flash_attn_interface'"
+        in lines["flash_attention_3"]
+    )
 
 
 def test_transformers_masks_are_told():

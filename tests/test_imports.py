@@ -99,7 +99,7 @@ MAY_IMPORT = {
         "sample_table",
         "sharing",
     },
-    "train": {"config", "dry_run", "encoding", "models", "recipe", "resume", "samples", "trainer"},
+    "train": {"config", "dry_run", "encoding", "models", "preemption", "recipe", "resume", "samples", "trainer"},
     "doctor": {
         "architecture",
         "attention",

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import ranks
 import tiny
 from test_trainer import largest_difference, losses, make_trainer, weights
 from transformers import TrainerCallback
@@ -66,6 +65,50 @@ def test_training_says_how_to_go_on_and_ends_with_the_signals_status(tmp_path, c
     evaluated = [entry["step"] for entry in trainer.state.log_history if "eval_loss" in entry]
     assert evaluated == [1]  # an epoch is a step; the one that was due after the signal is left out
     assert not (tmp_path / "model.safetensors").exists()  # it is not trained yet
+
+
+def test_the_signals_checkpoint_stays_where_only_the_best_would(tmp_path):
+    every = {
+        "save_strategy": "steps",
+        "save_steps": 1,
+        "eval_strategy": "steps",
+        "eval_steps": 1,
+        "save_total_limit": 1,
+    }
+    best = {
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "loss",
+        "greater_is_better": True,
+    }  # the first one
+    trainer = make_trainer(tmp_path, max_steps=5, eval_dataset=tiny.documents(2), **every, **best)
+    trainer.add_callback(Signal(3, signal.SIGTERM))
+    trainer.train()
+    assert trainer.state.best_model_checkpoint.endswith("checkpoint-1")
+    assert [folder.name for folder in checkpoints(tmp_path)] == ["checkpoint-1", "checkpoint-3"]
+    saved = type(trainer.model).from_pretrained(tmp_path / "checkpoint-3")
+    assert largest_difference(weights(trainer.model), weights(saved)) == 0  # the best one is not loaded
+    assert (trainer.args.save_total_limit, trainer.args.load_best_model_at_end) == (1, True)
+
+
+@pytest.mark.parametrize("push", [False, True])
+def test_a_signal_while_the_final_model_is_saved_lets_it_be_saved(tmp_path, monkeypatch, capsys, push):
+    def write(*args):
+        os.kill(os.getpid(), signal.SIGTERM)
+        write_plan(*args)
+
+    monkeypatch.setattr("mmprolong_hf.resumable.write_plan", write)
+    trainer = make_trainer(tmp_path, max_steps=1)
+    trainer.args.push_to_hub = push
+    if push:  # all is done but the push, which would take long
+        with pytest.raises(SystemExit) as ended:
+            train(trainer, SimpleNamespace())
+        assert ended.value.code == 143
+    else:  # nothing is left to do: a scheduler that began it again would do so for nothing
+        train(trainer, SimpleNamespace())
+    told = f"SIGTERM: training was over, the trained model is saved in {tmp_path} but not pushed"
+    assert (told in capsys.readouterr().out) == push
+    assert largest_difference(weights(trainer.model), weights(type(trainer.model).from_pretrained(tmp_path))) == 0
+    assert (tmp_path / "README.md").exists()
 
 
 class SignalInEvaluation(TrainerCallback):
@@ -191,26 +234,3 @@ def test_transformers_own_way_is_refused(tmp_path):
         ValueError, match="enable_jit_checkpoint is on, with which a rank saves in the middle of a step"
     ):
         make_trainer(tmp_path, enable_jit_checkpoint=True)
-
-
-def test_two_ranks_stop_at_one_step_when_one_of_them_gets_the_signal(tmp_path, environment):
-    tiny.save_checkpoint(tmp_path / "model")
-    tiny.save_dataset(tmp_path / "dataset", train=tiny.documents())
-    options = ranks.options(tmp_path, max_steps=3, save_strategy="no")
-    fault = {"rank": 1, "step": 2, "kind": "signal", "number": signal.SIGTERM}
-    runs = [
-        {"argv": [*options, "--output_dir", "whole"]},
-        {"argv": [*options, "--output_dir", "stopped"], "fault": fault},
-        {"argv": [*options, "--output_dir", "stopped", "--resume_from_checkpoint", "last"]},
-        {"argv": [*options, "--output_dir", "both"], "fault": fault | {"rank": "all"}},  # as a scheduler does
-    ]
-    whole, stopped, resumed, both = ranks.run_all(runs, tmp_path, environment)
-    assert both["codes"] == [143, 143], both["output"]
-    assert [folder.name for folder in checkpoints(tmp_path / "both")] == ["checkpoint-2"]
-    assert why_incomplete(tmp_path / "both" / "checkpoint-2") is None
-    assert (whole["codes"], stopped["codes"], resumed["codes"]) == ([0, 0], [143, 143], [0, 0]), stopped["output"]
-    assert "SIGTERM: saved checkpoint-2 of 3 steps" in stopped["output"]
-    assert ranks.history(tmp_path / "stopped") == ranks.history(tmp_path / "whole")
-    assert (tmp_path / "stopped" / "model.safetensors").read_bytes() == (
-        tmp_path / "whole" / "model.safetensors"
-    ).read_bytes()

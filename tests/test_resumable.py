@@ -5,6 +5,7 @@ import subprocess
 import pytest
 import ranks
 import tiny
+from peft import LoraConfig, PeftModel
 from test_trainer import losses, make_trainer
 from transformers import TrainerCallback
 
@@ -56,6 +57,30 @@ def test_what_a_checkpoint_takes_is_foretold_and_then_measured(tmp_path):
     last, _ = last_complete(tmp_path)
     assert foretold == pytest.approx(num_bytes(last), rel=0.1)
     assert trainer._checkpoint_bytes() == num_bytes(last)
+
+
+def test_the_model_alone_needs_less_room(tmp_path):
+    trainer = make_trainer(tmp_path, save_strategy="steps", save_steps=2, max_steps=2, save_only_model=True)
+    foretold = trainer._checkpoint_bytes()
+    trainer.train()
+    assert foretold == pytest.approx(num_bytes(last_complete(tmp_path)[0]), rel=0.2)
+
+
+def test_a_model_is_saved_again_with_several_templates_or_adapters(tmp_path):
+    lora = LoraConfig(r=2, target_modules=["q_proj"])
+    trainer = make_trainer(tmp_path / "adapters", max_steps=1, peft_config=lora)
+    trainer.model.add_adapter("other", lora)
+    templates = make_trainer(tmp_path / "templates", max_steps=1)
+    processor = templates.processing_class
+    processor.chat_template = {"default": processor.chat_template, "other": processor.chat_template}
+    for _ in range(2):
+        trainer.save_model()
+        PeftModel.from_pretrained(tiny.model(), tmp_path / "adapters").load_adapter(
+            tmp_path / "adapters" / "other", "b"
+        )
+        templates.save_model()
+        type(templates.model).from_pretrained(tmp_path / "templates")
+        assert (tmp_path / "templates" / "additional_chat_templates" / "other.jinja").is_file()
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,25 @@ def test_a_run_resumed_at_its_end_trains_no_step_more(tmp_path):
     assert largest_difference(weights(resumed.model), weights(whole.model)) == 0
 
 
+def test_last_is_not_another_runs_that_came_further(tmp_path, capsys):
+    options = {"save_strategy": "steps", "save_steps": 2, "max_steps": 4}
+    make_trainer(tmp_path, learning_rate=0.1, **options).train()
+    assert "begins anew" not in capsys.readouterr().out
+    whole = make_trainer(tmp_path, **(options | {"max_steps": 3}))
+    whole.train()
+    line = f"training begins anew; checkpoint-2, checkpoint-4 in {tmp_path} stay until rotated (save_total_limit); to go on"
+    assert line in capsys.readouterr().out
+    assert resolve(tmp_path, "last") == str(tmp_path / "checkpoint-3")
+
+
+@pytest.mark.parametrize(("argument", "option"), [("last", None), (True, None), (None, "last")])
+def test_resuming_without_a_recipe(tmp_path, argument, option):
+    make_trainer(tmp_path, save_strategy="steps", save_steps=1, max_steps=2).train()
+    resumed = make_trainer(tmp_path, max_steps=3, resume_from_checkpoint=option)
+    resumed.train(resume_from_checkpoint=argument)
+    assert resumed._initial_global_step == 2
+
+
 def test_nothing_to_resume(tmp_path):
     with pytest.raises(ValueError, match=r"holds no complete checkpoint$"):
         resolve(tmp_path, "last")

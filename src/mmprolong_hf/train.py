@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from signal import Signals
 
 from accelerate import PartialState
 from datasets import Dataset, load_dataset
@@ -14,6 +15,7 @@ from mmprolong_hf.config import DataArguments, MMProLongConfig
 from mmprolong_hf.dry_run import dry_run
 from mmprolong_hf.encoding import load_processor
 from mmprolong_hf.models import load_model, lora_config
+from mmprolong_hf.preemption import stop_with_the_launcher
 from mmprolong_hf.recipe import parse_recipe
 from mmprolong_hf.resume import resolve
 from mmprolong_hf.samples import summarize_rejections
@@ -89,6 +91,7 @@ def make_trainer(data: DataArguments, args: MMProLongConfig, model: ModelConfig)
     )
     if args.resume_from_checkpoint is not None:
         trainer.check_resumable(args.resume_from_checkpoint)
+    trainer.check_room()  # train() asks too; here it is one line for who started a recipe
     return trainer
 
 
@@ -108,7 +111,8 @@ def train(trainer: MMProLongTrainer, data: DataArguments) -> None:
     Trains, saves the checkpoint and its card into `output_dir`, and pushes them where `push_to_hub` asks for it.
 
     Raises:
-        SystemExit: with 128 plus its number, when a signal ended training early (see [`~mmprolong_hf.preemption.StopOnSignal`]).
+        SystemExit: with 128 plus its number, when a signal ended training early (see [`~mmprolong_hf.preemption.StopOnSignal`]), or
+            came later, before the final model was pushed.
     """
     args = trainer.args
     say = PartialState().print
@@ -122,21 +126,28 @@ def train(trainer: MMProLongTrainer, data: DataArguments) -> None:
     )
     for part, state in trainer.active.items():
         say(f"{part}: {state}")
-    result = trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
-    if left_out := trainer.broken_pages.report():
-        say(left_out)
-    if (signal := trainer.stop.stopped_by) is not None:
+    with trainer.stop:  # also while the final model is saved, which may be the only one
+        result = trainer.train(resume_from_checkpoint=args.resume_from_checkpoint)
+        if left_out := trainer.broken_pages.report():
+            say(left_out)
+        if (signal := trainer.stop.stopped_by) is not None:
+            say(
+                f"{signal.name}: saved checkpoint-{trainer.state.global_step} of {trainer.state.max_steps} steps in "
+                f"{args.output_dir}; go on with --resume_from_checkpoint last"
+            )
+            # As a program ended by that signal. A launcher makes 1 of it, and Slurm starts nothing again because of either: see
+            # recipes/accelerate/fsdp2_8gpu.yaml for what does
+            raise SystemExit(128 + signal)
+        trainer.save_model()
+        trainer.save_state()
+        trainer.save_metrics("train", result.metrics, combined=False)
+        trainer.create_model_card(model_name=None if args.hub_model_id is None else args.hub_model_id.split("/")[-1])
+        number = trainer.stop.agreed(args.device)
+    if number and args.push_to_hub:
         say(
-            f"{signal.name}: saved checkpoint-{trainer.state.global_step} of {trainer.state.max_steps} steps in {args.output_dir}; "
-            "go on with --resume_from_checkpoint last"
+            f"{Signals(number).name}: training was over, the trained model is saved in {args.output_dir} but not pushed"
         )
-        # As a program ended by that signal. A launcher makes 1 of it, and Slurm starts nothing again because of either: see
-        # recipes/accelerate/fsdp2_8gpu.yaml for what does
-        raise SystemExit(128 + signal)
-    trainer.save_model()
-    trainer.save_state()
-    trainer.save_metrics("train", result.metrics, combined=False)
-    trainer.create_model_card(model_name=None if args.hub_model_id is None else args.hub_model_id.split("/")[-1])
+        raise SystemExit(128 + number)
     if args.push_to_hub:
         trainer.push_to_hub(dataset_name=data.dataset_name)
     if isinstance(trainer.model, PeftModel):
@@ -154,6 +165,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     if argv is None:
         argv = sys.argv if sys.argv[0].endswith((".yaml", ".yml")) else sys.argv[1:]
+    stop_with_the_launcher()
     try:
         data, args, model = parse_recipe(argv)
         if args.dry_run:
