@@ -25,36 +25,38 @@ class Kernel(Protocol):
         """Gradients of query, key and value, for the probabilities that `lse` says and the output `out`."""
 
 
-class CpuKernel:
-    """Torch's flash attention for CPUs, one call a run."""
+class RunKernel:
+    """A kernel that attends one run at a time, with the heads first: `_attend` and `_gradients` are of one run."""
 
     def forward(self, query, key, value, bounds, causal, scale):
         out = torch.empty_like(query)
         lse = query.new_empty(query.shape[1], query.shape[0], dtype=torch.promote_types(query.dtype, torch.float32))
         for queries, keys in _runs(bounds):
-            part = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-                _heads(query, queries), _heads(key, keys), _heads(value, keys), 0.0, causal, scale=scale
-            )
-            out[queries], lse[:, queries] = part[0][0].transpose(0, 1), part[1][0]
+            views = _heads(query, queries), _heads(key, keys), _heads(value, keys)
+            part, part_lse = self._attend(*views, causal, scale)
+            out[queries], lse[:, queries] = part[0].transpose(0, 1), part_lse.view(query.shape[1], -1)
         return out, lse
 
     def backward(self, grad, query, key, value, out, lse, bounds, causal, scale):
         grads = [torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)]
         for queries, keys in _runs(bounds):
-            parts = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-                _heads(grad, queries),
-                _heads(query, queries),
-                _heads(key, keys),
-                _heads(value, keys),
-                _heads(out, queries),
-                lse[None, :, queries],
-                0.0,
-                causal,
-                scale=scale,
-            )
+            views = _heads(grad, queries), _heads(query, queries), _heads(key, keys), _heads(value, keys)
+            parts = self._gradients(*views, _heads(out, queries), lse[None, :, queries], causal, scale)
             for whole, run, part in zip(grads, (queries, keys, keys), parts):
                 whole[run] = part[0].transpose(0, 1)
         return grads
+
+
+class CpuKernel(RunKernel):
+    """Torch's flash attention for CPUs."""
+
+    def _attend(self, query, key, value, causal, scale):
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(query, key, value, 0.0, causal, scale=scale)
+
+    def _gradients(self, grad, query, key, value, out, lse, causal, scale):
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
+            grad, query, key, value, out, lse, 0.0, causal, scale=scale
+        )
 
 
 class FlashKernel:
@@ -108,47 +110,24 @@ class Flash3Kernel(FlashKernel):
         return _fa3
 
 
-class CudnnKernel:
+class CudnnKernel(RunKernel):
     """
-    CuDNN's attention, one call a run: written for Hopper's and Blackwell's tensor cores, and in every torch for CUDA. It makes and
-    keeps a plan for each new length, so it is for packs of few long documents. For float16 and bfloat16.
+    CuDNN's attention: written for Hopper's and Blackwell's tensor cores, and in every torch for CUDA. It makes and keeps a plan for
+    each new length, so it is for packs of few long documents. For float16 and bfloat16.
     """
 
-    def forward(self, query, key, value, bounds, causal, scale):
-        out = torch.empty_like(query)
-        lse = query.new_empty(query.shape[1], query.shape[0], dtype=torch.float32)
-        for queries, keys in _runs(bounds):
-            part = torch.ops.aten._scaled_dot_product_cudnn_attention(
-                _heads(query, queries), _heads(key, keys), _heads(value, keys), None, True, 0.0, causal, scale=scale
-            )
-            out[queries], lse[:, queries] = part[0][0].transpose(0, 1), part[1].view(query.shape[1], -1)
-        return out, lse
+    def _attend(self, query, key, value, causal, scale):
+        return torch.ops.aten._scaled_dot_product_cudnn_attention(
+            query, key, value, None, True, 0.0, causal, scale=scale
+        )[:2]
 
-    def backward(self, grad, query, key, value, out, lse, bounds, causal, scale):
-        grads = [torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)]
-        no_dropout = torch.zeros(2, dtype=torch.int64, device=query.device)
-        for queries, keys in _runs(bounds):
-            parts = torch.ops.aten._scaled_dot_product_cudnn_attention_backward(
-                _heads(grad, queries),
-                _heads(query, queries),
-                _heads(key, keys),
-                _heads(value, keys),
-                _heads(out, queries),
-                lse[None, :, queries, None].contiguous(),
-                no_dropout[0],
-                no_dropout[1],
-                None,
-                None,
-                None,
-                queries.stop - queries.start,
-                keys.stop - keys.start,
-                0.0,
-                causal,
-                scale=scale,
-            )
-            for whole, run, part in zip(grads, (queries, keys, keys), parts):
-                whole[run] = part[0].transpose(0, 1)
-        return grads
+    def _gradients(self, grad, query, key, value, out, lse, causal, scale):
+        no_dropout = torch.zeros((), dtype=torch.int64, device=query.device)
+        lengths = query.shape[2], key.shape[2]
+        return torch.ops.aten._scaled_dot_product_cudnn_attention_backward(
+            grad, query, key, value, out, lse[..., None].contiguous(), no_dropout, no_dropout, None, None, None, *lengths, 0.0,
+            causal, scale=scale,
+        )  # fmt: skip
 
 
 def _runs(bounds: tuple[Bounds, Bounds]) -> list[tuple[slice, slice]]:
