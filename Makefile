@@ -36,7 +36,7 @@ style: $(INSTALLED) ## Fix lint and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## Run the benchmarks that need no GPU (PDFS=folder for the one on PDFs)
+bench: $(INSTALLED) ## Run some benchmarks that need no GPU (PDFS=folder for the one on PDFs)
 	$(BIN)/python benchmarks/packing_memory.py
 	$(BIN)/python benchmarks/packing_plan.py
 	$(BIN)/python benchmarks/plan_simulation.py

@@ -55,7 +55,7 @@ def test_the_doctors_command_parses(monkeypatch):
     parse_recipe([*shlex.split(line), "--use_cpu", "true", "--bf16", "false"])
 
 
-@pytest.mark.parametrize("name", ["qwen25vl_128k", "qwen3vl_128k"])
+@pytest.mark.parametrize("name", ["qwen25vl_128k", "qwen25vl_128k_paper", "qwen3vl_128k"])
 def test_the_memory_in_a_recipes_header_is_that_of_its_dry_run(name):
     recipe = ROOT / f"recipes/{name}.yaml"
     (memory,) = re.findall(r"^# Hardware .*\((\d+) GiB each by estimate\)", recipe.read_text(), flags=re.M)

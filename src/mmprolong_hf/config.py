@@ -130,7 +130,7 @@ class MMProLongConfig(SFTConfig):
     attention_kernel: str = field(
         default="auto",
         metadata={
-            "help": "What computes packed attention: flash_attention_3 (its package), flash_attention_2 (in torch), cudnn or sdpa; auto: the first of these two that is there. It is compared with float32 before training."
+            "help": "What computes packed attention: flash_attention_3 (its package), flash_attention_2 (in torch), cudnn or sdpa; auto: the first where its package works, else the second in half precision on a GPU, else sdpa, a kernel of its own on a CPU. It is compared with float32 before training."
         },
     )
     liger_kernels: str = field(
