@@ -134,6 +134,7 @@ def changed(question=0, **values):
         (changed(answer="a <|image_pad|> b"), "control_token"),
         (changed(evidence_pages=[7]), "evidence_outside"),
         (changed(None, page_sizes=None), "broken_row"),
+        (changed(None, page_sizes=[[3000, 10]]), "page_shape"),
     ],
 )
 def test_a_broken_row_is_left_out_and_counted(documents, reason):

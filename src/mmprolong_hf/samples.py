@@ -126,7 +126,11 @@ def list_samples(
         if row["page_sizes"] is None or row["questions"] is None:
             rejections.append(Rejection("broken_row", row["source"], "", "its page_sizes or questions are null"))
             continue
-        shown = _Shown(processor, [page_grid(width, height, limits) for width, height in row["page_sizes"]])
+        try:
+            shown = _Shown(processor, [page_grid(width, height, limits) for width, height in row["page_sizes"]])
+        except ValueError as error:  # a page of a shape that the processor refuses
+            rejections.append(Rejection("page_shape", row["source"], "", str(error)))
+            continue
         for index, item in enumerate(row["questions"]):
             pages = shown.all_pages
             flaw = _flaw(item, len(pages), control)
