@@ -4,8 +4,8 @@ An evaluation of real documents from end to end: asked, killed in the middle, go
     python benchmarks/evaluation.py FOLDER [--documents 3] [--lengths 4096 8192]
 
 FOLDER holds PDFs. The questions are those of the extractive teacher, the model is tiny with random weights, and the server is a
-script on this machine that is asked over HTTP: what is shown is that nothing is lost and that documents are read once, not what is
-answered. Prints, for both, whether the killed run's report is the uninterrupted one's byte for byte.
+script on this machine that is asked over HTTP and counts its prompts' tokens with the model's processor: what is shown is that nothing
+is lost and that documents are read once, not what is answered. Prints, for both, whether the killed run's report is the uninterrupted one's byte for byte.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import tiny
-from scripted_server import ScriptedServer
+from test_evaluation_server_prompts import counting_server
 
 from mmprolong_hf.evaluation.answers import read_lines
 from mmprolong_hf.synthesis.pipeline import build_dataset
@@ -91,7 +91,7 @@ def main() -> None:
         scratch = Path(scratch)
         make_world(args.folder, scratch, args.documents)
         show("transformers", scratch, args.lengths)
-        with ScriptedServer(lambda body: "Not answerable") as server:
+        with counting_server(tiny.processor(max_pixels=PIXELS)) as server:
             endpoint = {"model": "scripted", "base_url": server.url}
             show("server", scratch, args.lengths, engine="server", server={"endpoint": endpoint})
 
