@@ -77,3 +77,8 @@ def test_kernels_on_a_gpu(choice):
         choice, torch.device("cuda"), torch.bfloat16, num_heads=28, num_key_value_heads=4, head_dim=128
     )
     assert report.error < 0.02
+
+
+@torch.no_grad()
+def test_where_gradients_are_off_kernels_are_compared_all_the_same():
+    assert choose_kernel("auto", CPU, torch.float32, **SIZES).error < 1e-5

@@ -42,7 +42,7 @@ def save_attention_outputs(model: PreTrainedModel | PeftModel) -> None:
         ValueError: for another model, for eager attention, and, when checkpointing is turned on, for its reentrant variant.
     """
     layers = language_layers(model)
-    base = _base_of(model)
+    base = base_of(model)
     if base.config.text_config._attn_implementation == "eager":
         raise ValueError(
             "attn_implementation is 'eager', which has no fused attention whose output could be kept; leave "
@@ -68,10 +68,16 @@ def language_layers(model: PreTrainedModel | PeftModel) -> list[GradientCheckpoi
     Raises:
         ValueError: for a model of another family.
     """
-    return list(_base_of(model).model.language_model.layers)
+    return list(base_of(model).model.language_model.layers)
 
 
-def _base_of(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+def base_of(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """
+    The model below the adapters, where there are some.
+
+    Raises:
+        ValueError: for a model of another family.
+    """
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     if not isinstance(base, Qwen2_5_VLForConditionalGeneration | Qwen3VLForConditionalGeneration):
         raise ValueError(f"the model is a {type(base).__name__}, expected a Qwen2.5-VL or Qwen3-VL model")

@@ -17,6 +17,8 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
 from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
 from transformers import PreTrainedModel
 
+from mmprolong_hf.checkpointing import base_of
+
 
 def set_up_fsdp(
     plugin: FullyShardedDataParallelPlugin, model: PreTrainedModel | PeftModel, mixed_precision: str
@@ -53,8 +55,8 @@ def set_up_fsdp(
 
 
 def _units(plugin: FullyShardedDataParallelPlugin, model: PreTrainedModel | PeftModel) -> list[str]:
-    base = model.get_base_model() if isinstance(model, PeftModel) else model
-    units = [type(unit).__name__ for unit in (base.model.language_model.layers[0], base.model.visual)]
+    core = base_of(model).model
+    units = [type(unit).__name__ for unit in (core.language_model.layers[0], core.visual)]
     policy, named = plugin.auto_wrap_policy, plugin.transformer_cls_names_to_wrap
     policy = policy.func if isinstance(policy, partial) else policy  # of a model that was sharded before
     if policy is not transformer_auto_wrap_policy or (named is not None and set(named) != set(units)):
@@ -67,7 +69,6 @@ def _units(plugin: FullyShardedDataParallelPlugin, model: PreTrainedModel | Peft
 
 
 def _gather_head(model: PreTrainedModel | PeftModel, inputs: tuple) -> None:
-    base = model.get_base_model() if isinstance(model, PeftModel) else model
-    head = base.get_output_embeddings()
+    head = base_of(model).get_output_embeddings()
     if isinstance(head, FSDPModule):  # sharded again by the backward pass
         head.unshard()

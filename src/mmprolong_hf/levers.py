@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from mmprolong_hf.attention import PACKED_ATTENTION
 from mmprolong_hf.attention_choice import choose_kernel
-from mmprolong_hf.checkpointing import save_attention_outputs
+from mmprolong_hf.checkpointing import base_of, save_attention_outputs
 from mmprolong_hf.config import MMProLongConfig
 from mmprolong_hf.kernels import use_liger, why_not_liger
 from mmprolong_hf.pixels import PixelTable
@@ -39,7 +39,7 @@ def pull_levers(
         ValueError: when something that was asked for by name cannot run here or gives other numbers, or when the model was changed
             in another way before.
     """
-    base = _base_of(model)
+    base = base_of(model)
     # Where a trainer before this one has turned it on
     if base.is_activation_checkpointing and not args.activation_checkpointing:
         base.activation_checkpointing_disable()
@@ -92,7 +92,7 @@ def activate_attention(model: PreTrainedModel | PeftModel, args: MMProLongConfig
     Has packed attention of this process computed by the kernel that `args` name, as
     [`~mmprolong_hf.attention_choice.choose_kernel`], and says by which.
     """
-    base = _base_of(model)
+    base = base_of(model)
     text = base.config.text_config
     if text._attn_implementation != PACKED_ATTENTION:
         if args.attention_kernel != "auto":
@@ -110,10 +110,6 @@ def activate_attention(model: PreTrainedModel | PeftModel, args: MMProLongConfig
         head_dim=base.get_decoder().layers[0].self_attn.head_dim,
     )
     return f"{PACKED_ATTENTION} by {report}"
-
-
-def _base_of(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
-    return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
 def _compute_dtype(base: PreTrainedModel, args: MMProLongConfig) -> torch.dtype:

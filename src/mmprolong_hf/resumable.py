@@ -87,9 +87,8 @@ class ResumableTrainer(SFTTrainer):
             return super().train(resume, *args, **kwargs)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        if (
-            self.state.global_step >= self.state.max_steps
-        ):  # resumed at its end, where Trainer would train one step more
+        # Resumed at its end, where Trainer would train one step more
+        if self.state.global_step >= self.state.max_steps:
             self.control.should_training_stop = True
         else:
             super()._run_epoch(*args, **kwargs)

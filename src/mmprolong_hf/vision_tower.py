@@ -18,6 +18,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLModel
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLModel
 
+from mmprolong_hf.checkpointing import base_of
 from mmprolong_hf.pixels import PixelTable
 from mmprolong_hf.vision_attention import group_segments, tower_inputs
 
@@ -79,11 +80,7 @@ def run_tower_for_every_row(model: PreTrainedModel | PeftModel) -> None:
 
 
 def _core(model: PreTrainedModel | PeftModel) -> Qwen2_5_VLModel | Qwen3VLModel:
-    base = model.get_base_model() if isinstance(model, PeftModel) else model
-    core = base.model
-    if not isinstance(core, Qwen2_5_VLModel | Qwen3VLModel):
-        raise ValueError(f"{type(base).__name__} has a vision tower of another kind; expected Qwen2.5-VL or Qwen3-VL")
-    return core
+    return base_of(model).model
 
 
 def _is_trained(visual: PreTrainedModel) -> bool:

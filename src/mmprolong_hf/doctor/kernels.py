@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from peft import PeftModel
 
 from mmprolong_hf.attention import PACKED_ATTENTION, default_kernel, packed_attention
 from mmprolong_hf.attention_choice import CHOICES, KernelReport, choose_kernel, probe_kernel
+from mmprolong_hf.checkpointing import base_of
 from mmprolong_hf.doctor.findings import NOTE, Finding
 from mmprolong_hf.layout import PackLayout
 from mmprolong_hf.trainer import MMProLongTrainer
@@ -41,7 +41,7 @@ def measure_kernels(trainer: MMProLongTrainer, layout: PackLayout) -> list[Kerne
     """
     args, config = trainer.args, trainer.model.config.text_config
     dtype = torch.bfloat16 if args.bf16 else torch.float16 if args.fp16 else trainer.model.dtype
-    base = trainer.model.get_base_model() if isinstance(trainer.model, PeftModel) else trainer.model
+    base = base_of(trainer.model)
     sizes = {
         "num_heads": config.num_attention_heads,
         "num_key_value_heads": config.num_key_value_heads,

@@ -4,11 +4,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import torch
-from peft import PeftModel
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import TrainerCallback
 
-from mmprolong_hf.checkpointing import ATTENTION_OPS, language_layers
+from mmprolong_hf.checkpointing import ATTENTION_OPS, base_of, language_layers
 from mmprolong_hf.positions import IGNORE_INDEX
 
 VOCABULARY_TILE = 32768  # columns of a tile of TRL's fused head
@@ -118,5 +117,5 @@ class _Dispatched(TorchDispatchMode):
 
 
 def _vision_blocks(model: torch.nn.Module) -> torch.nn.ModuleList:
-    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    base = base_of(model)
     return base.model.visual.blocks
