@@ -3,6 +3,10 @@ PYTHON ?= python3
 PDFS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# What mmprolong_hf.old_readers.OLDEST_TRANSFORMERS promises, each with what it needs to run beside the newest torch
+OLDEST := .venv/oldest_transformers
+OLDEST_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --upgrade \
+	huggingface_hub==0.36.0 requests==2.34.2 urllib3==2.8.0 charset-normalizer==3.5.2 idna==3.20 certifi==2026.10.18
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-gpu quality style bench clean
@@ -17,12 +21,17 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+$(OLDEST)/.installed: $(INSTALLED) Makefile
+	$(OLDEST_INSTALL) --target $(OLDEST)/4.52.4 transformers==4.52.4 tokenizers==0.21.4
+	$(OLDEST_INSTALL) --target $(OLDEST)/4.57.1 transformers==4.57.1 tokenizers==0.22.1
+	@touch $@
+
 install: $(INSTALLED) ## Install everything into .venv
 
 demo: $(INSTALLED) ## PDFs -> dataset -> training -> checkpoint -> heat map, on two CPU cores (PDFS=folder takes yours)
 	$(BIN)/mmprolong demo $(if $(PDFS),--pdfs '$(PDFS)')
 
-test: $(INSTALLED) ## Run the tests
+test: $(INSTALLED) $(OLDEST)/.installed ## Run the tests
 	$(BIN)/python -m pytest -n 2 -m 'not gpu'
 
 test-gpu: $(INSTALLED) ## Run the tests that need a GPU

@@ -55,7 +55,7 @@ def make_row(path: Path, *, embedded: bool) -> dict:
     ]  # fmt: skip
     sizes = [list(decode_image(image).size) for image in images]
     return {
-        "doc_id": path.stem, "source": path.name, "title": path.stem, "num_pages": len(pages), "dpi": DPI, "language": "en",
+        "doc_id": path.stem, "source": path.name, "title": path.stem, "url": "", "license": "", "num_pages": len(pages), "dpi": DPI, "language": "en",
         "engine": ENGINE, "image_format": "jpeg", "page_sizes": sizes, "page_tokens": [0] * len(sizes),
         "images": images if embedded else [], "pdf": None if embedded else pages.pdf,
         "questions": [question.to_row() for question in questions],

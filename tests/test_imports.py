@@ -34,7 +34,9 @@ MAY_IMPORT = {
     "kernels": {"checkpointing", "layer_probe"},
     "rope": set(),
     "leak": {"attention", "layout", "loader", "plan", "sharing"},
-    "cards": set(),
+    "old_readers": set(),
+    "hub_options": set(),
+    "cards": {"hub.card", "old_readers"},
     "collator": {"layout"},
     "prompt": set(),
     "rows": {"synthesis.render"},
@@ -45,7 +47,7 @@ MAY_IMPORT = {
     "samples": {"encoding", "prompt"},
     "broken_pages": set(),
     "sample_encoder": {"broken_pages", "encoding", "rows", "sharing", "synthesis.rejected"},
-    "config": {"attention_choice", "plan", "samples"},
+    "config": {"attention_choice", "hub_options", "plan", "samples"},
     "levers": {
         "attention",
         "attention_choice",
@@ -58,7 +60,7 @@ MAY_IMPORT = {
         "vision_tower",
     },
     "planning": {"architecture", "config", "estimate", "plan", "sample_encoder", "samples", "sharing"},
-    "models": {"attention", "config", "encoding", "rope", "sharing"},
+    "models": {"attention", "config", "encoding", "old_readers", "rope", "run_record", "sharing"},
     "sample_table": {"config", "paper_samples", "planning", "samples"},
     "loader": {"broken_pages", "collator", "config", "plan", "preemption", "sharing"},
     "recipe": {"config"},
@@ -66,12 +68,22 @@ MAY_IMPORT = {
     "preemption": set(),
     "resume": {"checkpoints", "pixels", "plan"},
     "fsdp": {"checkpointing"},
-    "resumable": {"checkpoints", "encoding", "fsdp", "plan", "preemption", "resume", "rope"},
+    "resumable": {"checkpoints", "encoding", "fsdp", "old_readers", "plan", "preemption", "resume", "rope"},
+    "run_record": {"resume"},
+    "publishable": {
+        "cards",
+        "checkpoints",
+        "encoding",
+        "hub.model",
+        "hub.push",
+        "hub_options",
+        "resumable",
+        "run_record",
+    },
     "data_wait": set(),
     "tally": {"data_wait"},
     "trainer": {
         "broken_pages",
-        "cards",
         "checkpoints",
         "collator",
         "config",
@@ -82,7 +94,7 @@ MAY_IMPORT = {
         "models",
         "plan",
         "planning",
-        "resumable",
+        "publishable",
         "resume",
         "tally",
     },
@@ -99,7 +111,18 @@ MAY_IMPORT = {
         "sample_table",
         "sharing",
     },
-    "train": {"config", "dry_run", "encoding", "models", "preemption", "recipe", "resume", "samples", "trainer"},
+    "train": {
+        "config",
+        "dry_run",
+        "encoding",
+        "models",
+        "preemption",
+        "recipe",
+        "resume",
+        "run_record",
+        "samples",
+        "trainer",
+    },
     "doctor": {
         "architecture",
         "attention",
@@ -123,6 +146,9 @@ MAY_IMPORT = {
         "trainer",
     },
     "synthesis": {"synthesis"},
+    "review": {"evaluation.metrics.statistics", "rows"},
+    "review": {"evaluation.metrics.statistics", "rows"},
+    "hub": {"cards", "checkpoints", "encoding", "evaluation", "review", "rope", "run_record", "synthesis"},
     "evaluation": {
         "encoding",
         "evaluation",
@@ -139,7 +165,7 @@ MAY_IMPORT = {
         "synthesis.yaml_options",
     },
 }
-FREE = {"cli", "cli_evaluation", "demo"}  # the outermost layer, which nothing imports
+FREE = {"cli", "cli_evaluation", "cli_publishing", "demo"}  # the outermost layer, which nothing imports
 EVERYWHERE = {"images", "lengths", "positions"}
 NO_TORCH = ("torch", "transformers", "trl", "accelerate", "peft")
 

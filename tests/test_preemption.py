@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import tiny
@@ -58,7 +57,7 @@ def test_training_says_how_to_go_on_and_ends_with_the_signals_status(tmp_path, c
     )
     trainer.add_callback(Signal(2, signal.SIGTERM))
     with pytest.raises(SystemExit) as ended:
-        train(trainer, SimpleNamespace())
+        train(trainer)
     assert ended.value.code == 128 + 15
     line = f"SIGTERM: saved checkpoint-2 of 4 steps in {tmp_path}; go on with --resume_from_checkpoint last"
     assert line in capsys.readouterr().out
@@ -102,10 +101,10 @@ def test_a_signal_while_the_final_model_is_saved_lets_it_be_saved(tmp_path, monk
     monkeypatch.setattr(trainer, "save_state", lambda: setattr(trainer.args, "push_to_hub", push))
     if push:  # all is done but the push, which would take long
         with pytest.raises(SystemExit) as ended:
-            train(trainer, SimpleNamespace())
+            train(trainer)
         assert ended.value.code == 143
     else:  # nothing is left to do: a scheduler that began it again would do so for nothing
-        train(trainer, SimpleNamespace())
+        train(trainer)
     told = f"SIGTERM: training was over, the trained model is saved in {tmp_path} but not pushed"
     assert (told in capsys.readouterr().out) == push
     assert largest_difference(weights(trainer.model), weights(type(trainer.model).from_pretrained(tmp_path))) == 0

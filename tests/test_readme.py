@@ -20,6 +20,7 @@ DOCUMENTS = (
     "CHANGELOG.md",
     "benchmarks/RESULTS.md",
     "docs/hardware.md",
+    "docs/tutorial.md",
 )
 
 
@@ -48,12 +49,13 @@ def test_make_targets_exist(root):
 
 def test_commands_of_the_cli_exist(root):
     known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    known |= {group.name for group in app.registered_groups}
     for name in DOCUMENTS:
         used = set(re.findall(r"`?mmprolong ([a-z]+)", (root / name).read_text()))
         assert used <= known, (name, used - known)
 
 
-@pytest.mark.parametrize("command", ["build", "extend", "doctor", "needle", "demo"])
+@pytest.mark.parametrize("command", ["build", "extend", "doctor", "needle", "demo", "review", "restore", "publish"])
 def test_each_command_has_help(command):
     result = CliRunner().invoke(app, [command, "--help"])
     assert result.exit_code == 0

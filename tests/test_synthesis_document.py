@@ -10,7 +10,7 @@ from mmprolong_hf.lengths import QWEN2_5_VL_LIMITS, page_tokens
 from mmprolong_hf.synthesis.document import build_document
 from mmprolong_hf.synthesis.plan import folder_plan
 from mmprolong_hf.synthesis.rejected import RejectedDocument
-from mmprolong_hf.synthesis.schema import VERDICTS
+from mmprolong_hf.synthesis.schema import DOCUMENT_FEATURES, VERDICTS
 
 
 @pytest.fixture
@@ -26,6 +26,7 @@ def test_a_row_is_complete_and_repeats(path):
     assert row["page_sizes"] == [[612, 792]] * 12
     assert row["page_tokens"] == [page_tokens(612, 792, QWEN2_5_VL_LIMITS)] * 12
     assert len(row["images"]) == 12
+    assert set(row) == set(DOCUMENT_FEATURES)
     assert row["pdf"] is None
     assert {q["task"] for q in row["questions"]} == {"extract-single", "extract-multi", "reasoning"}
     assert built(path, pages__dpi=72) == written

@@ -1,5 +1,7 @@
 """The files of a dataset folder."""
 
+from string import Template
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -10,10 +12,8 @@ from mmprolong_hf.synthesis import output
 from mmprolong_hf.synthesis.output import ShardWriter, read_rows, write_card, write_documents, write_table
 from mmprolong_hf.synthesis.schema import DOCUMENT_FEATURES
 
-FACTS = (
-    "teacher", "judged", "compact", "limits", "benchmarks", "documents", "questions", "languages", "rejected", "dropped",
-    "left_out", "pages", "page_tokens", "sample_tokens", "engines", "options",
-)  # fmt: skip
+# What the template leaves open, but for what is read off the files
+FACTS = set(Template(output.CARD.read_text(encoding="utf-8")).get_identifiers()) - {"configs", "config_table"}
 SCHEMA = DOCUMENT_FEATURES.arrow_schema
 
 
@@ -44,7 +44,7 @@ def test_a_split_without_rows_leaves_no_file(tmp_path):
 
 def test_the_card_names_its_files_and_changes_with_them(row, tmp_path):
     def fingerprint():
-        write_card(tmp_path, dict.fromkeys(FACTS, "x"))
+        write_card(tmp_path, dict.fromkeys(FACTS, "x: 1"))
         front = yaml.safe_load((tmp_path / "README.md").read_text().split("---")[1])
         assert [c["config_name"] for c in front["configs"]] == ["default", "questions"]
         assert front["configs"][0]["default"] is True
@@ -60,6 +60,20 @@ def test_the_card_names_its_files_and_changes_with_them(row, tmp_path):
     assert fingerprint() == first
     write_documents([table({**row, "title": "another"})], tmp_path, "train")
     assert fingerprint() != first
+
+
+def test_the_card_counts_the_rows_of_its_files(row, tmp_path):
+    write_documents([table(row)] * 3, tmp_path, "train")
+    write_documents([table(row)], tmp_path, "test")
+    write_card(tmp_path, dict.fromkeys(FACTS, "x: 1"))
+    lines = [line for line in (tmp_path / "README.md").read_text().splitlines() if line.startswith("| `")][:4]
+    number = len(row["questions"])
+    assert lines == [
+        "| `default` | train | 3 | one document with all its pages and questions |",
+        "| `default` | test | 1 | one document with all its pages and questions |",
+        f"| `questions` | train | {3 * number:,} | one question, without images |",
+        f"| `questions` | test | {number:,} | one question, without images |",
+    ]
 
 
 def test_groups_and_shards_stay_below_their_limits(row, tmp_path, monkeypatch):

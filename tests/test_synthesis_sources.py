@@ -32,7 +32,26 @@ def test_lists_are_relative_to_themselves(folder, ending):
         path.write_text("".join(json.dumps({"path": name}) + "\n" for name in names))
     else:
         path.write_text("\n".join(names) + "\n\n")
-    assert find_pdfs(path) == [{"source": name, "path": str(folder / name)} for name in ("b.pdf", "more/c.pdf")]
+    assert find_pdfs(path) == [
+        {"source": name, "path": str(folder / name), "url": "", "license": ""} for name in ("b.pdf", "more/c.pdf")
+    ]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_a_list_tells_where_a_pdf_is_from_and_its_licence(folder, ending):
+    rows = [
+        {"path": "b.pdf", "url": "https://example.org/b", "license": " CC BY\n4.0 "},
+        {"path": "more/c.pdf", "url": None, "license": None},
+    ]
+    path = folder / f"list.{ending}"
+    if ending == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [(item["url"], item["license"]) for item in find_pdfs(path)] == [
+        ("https://example.org/b", "CC BY 4.0"),
+        ("", ""),
+    ]
 
 
 def test_what_is_no_source(folder):
@@ -60,6 +79,16 @@ def test_what_is_no_source(folder):
         ("a.jsonl", '{"path": "b.pdf"}\n{"path": "c', r"a\.jsonl, line 2 is no JSON"),
         ("a.jsonl", '{"path": null}\n', r"a\.jsonl, line 1: the path is None, expected the path of a PDF"),
         ("a.jsonl", '{"path": ""}\n', r"a\.jsonl, line 1: the path is ''"),
+        (
+            "a.jsonl",
+            '{"path": "b.pdf"}\n{"path": "c.pdf", "license": 4}\n',
+            r"line 2: the license is 4, expected text, or no license",
+        ),
+        (
+            "a.jsonl",
+            '{"path": "b.pdf", "url": ["u"]}\n',
+            r"a\.jsonl, line 1: the url is \['u'\], expected text, or no url",
+        ),
         ("a.parquet", "b.pdf", r"a\.parquet is no Parquet file"),
         ("a.txt", "B\udcfccher.pdf\n", r"a\.txt is not in UTF-8"),
     ],

@@ -146,6 +146,8 @@ def documents(count: int = 6, max_pages: int = 3) -> Dataset:
                 "doc_id": f"{d:064x}",
                 "source": f"{d}.pdf",
                 "title": f"Document {d}",
+                "url": "",
+                "license": "",
                 "num_pages": len(images),
                 "dpi": 72,
                 "language": "en",

@@ -23,7 +23,7 @@ CONFIGS = {
 class LongDocQAConfig(datasets.BuilderConfig):
     """
     Args:
-        source (`str`): A folder of PDFs, or the YAML file of a plan.
+        source (`str`): A folder or a list of PDFs, or the YAML file of a plan.
         changes (`dict`, *optional*): Keys of the plan that are set otherwise, e.g. `{"pool.min_pages": 32}`.
     """
 

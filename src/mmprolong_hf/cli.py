@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmprolong_hf.cli_evaluation import evaluate, needle
+from mmprolong_hf.cli_publishing import publish, restore, review
 
 if TYPE_CHECKING:
     from mmprolong_hf.doctor.findings import Part
@@ -127,7 +128,7 @@ def extend(
 
 @app.command()
 def merge(
-    adapter: Annotated[Path, typer.Argument(help="Output folder of a LoRA run.")],
+    adapter: Annotated[str, typer.Argument(help="Output folder of a LoRA run, or Hub id of a published adapter.")],
     destination: Annotated[Path, typer.Argument(help="Folder to write; it must not exist.")],
 ) -> None:
     """Make a checkpoint of a LoRA adapter and its base, on the extended config that it was trained with."""
@@ -178,6 +179,9 @@ def doctor(
 
 app.command()(needle)
 app.command()(evaluate)
+app.command()(review)
+app.add_typer(publish, name="publish")
+app.command()(restore)
 
 
 @app.command()

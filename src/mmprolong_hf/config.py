@@ -3,9 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
-from trl import SFTConfig
-
 from mmprolong_hf.attention_choice import CHOICES
+from mmprolong_hf.hub_options import HubOptions
 from mmprolong_hf.plan import STRATEGIES
 from mmprolong_hf.samples import OVERLONG_DOCUMENTS
 
@@ -34,7 +33,7 @@ class DataArguments:
 
 
 @dataclass
-class MMProLongConfig(SFTConfig):
+class MMProLongConfig(HubOptions):
     """
     Configuration of [`~mmprolong_hf.trainer.MMProLongTrainer`].
 
@@ -44,7 +43,7 @@ class MMProLongConfig(SFTConfig):
 
     Raises:
         ValueError: when TRL's own packing is asked for, when the batch is given in any other way than `packs_per_step`, or when
-            that does not divide by the number of ranks.
+            that does not divide by the number of ranks; also as [`~mmprolong_hf.hub_options.HubOptions`].
     """
 
     per_device_train_batch_size: int = field(

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 from peft import LoraConfig, PeftConfig, PeftModel
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel, ProcessorMixin
 from trl import ModelConfig, get_peft_config
@@ -11,7 +13,9 @@ from trl import ModelConfig, get_peft_config
 from mmprolong_hf.attention import PACKED_ATTENTION, choose_attention
 from mmprolong_hf.config import MMProLongConfig
 from mmprolong_hf.encoding import image_limits, load_processor, save_processor
+from mmprolong_hf.old_readers import write_for_old_readers
 from mmprolong_hf.rope import FAMILIES, extend_context, write_both_formats
+from mmprolong_hf.run_record import RECIPE, RECORD, read_record, write_record
 from mmprolong_hf.sharing import Parts
 
 # Matched against whole module paths: the vision tower has layers of the same names.
@@ -174,19 +178,49 @@ def merge_adapter(adapter: str | Path, destination: str | Path) -> None:
     Writes a checkpoint of its own from a LoRA adapter and its base, on the extended config that the adapter was trained with.
 
     Args:
-        adapter (`str` or `Path`): The output folder of a LoRA run.
+        adapter (`str` or `Path`): The output folder of a LoRA run, or the Hub id of a published adapter.
         destination (`str` or `Path`): Folder to write; it must not exist.
 
     Raises:
-        ValueError: when the adapter's folder is not one of ours, or the destination exists.
+        ValueError: when the adapter is not one of ours, or it or its base is not there, or the destination exists.
     """
-    adapter, destination = Path(adapter), Path(destination)
-    if not (adapter / "adapter_config.json").is_file() or not (adapter / "config.json").is_file():
-        raise ValueError(f"{adapter} holds no adapter_config.json with the config.json it was trained with")
+    destination = Path(destination)
     if destination.exists():
         raise ValueError(f"{destination} exists: name a new folder, or remove that one")
-    base = PeftConfig.from_pretrained(adapter).base_model_name_or_path
-    model = AutoModelForImageTextToText.from_pretrained(base, config=AutoConfig.from_pretrained(adapter), dtype="auto")
+    adapter = adapter_folder(adapter)
+    found = PeftConfig.from_pretrained(adapter)
+    base, config = found.base_model_name_or_path, AutoConfig.from_pretrained(adapter)
+    try:
+        model = AutoModelForImageTextToText.from_pretrained(base, config=config, dtype="auto", revision=found.revision)
+    except OSError as error:
+        raise ValueError(
+            f"the adapter's base {base} is neither a folder nor a model that the Hub gives to you: {error}"
+        ) from error
     PeftModel.from_pretrained(model, adapter).merge_and_unload().save_pretrained(destination)
     save_processor(load_processor(adapter), destination)
     write_both_formats(destination)
+    write_for_old_readers(destination)
+    if (adapter / RECORD).is_file():  # what was published elsewhere, or trained by an earlier version, has none
+        record, recipe = read_record(adapter), adapter / RECIPE
+        record["adapter"]["merged"] = True
+        write_record(destination, record, recipe.read_text(encoding="utf-8") if recipe.is_file() else None)
+
+
+def adapter_folder(adapter: str | Path) -> Path:
+    """
+    The folder of an adapter, downloaded where it is a Hub id.
+
+    Raises:
+        ValueError: when it is neither, or holds no adapter with its extended config.
+    """
+    folder = Path(adapter)
+    if not folder.is_dir():
+        try:
+            folder = Path(snapshot_download(str(adapter), ignore_patterns=["*.bin", "*.pt", "*.pth"]))
+        except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+            raise ValueError(
+                f"{adapter} is neither a folder nor an adapter that the Hub gives to you: {str(error).splitlines()[0]}"
+            ) from error
+    if not (folder / "adapter_config.json").is_file() or not (folder / "config.json").is_file():
+        raise ValueError(f"{adapter} holds no adapter_config.json with the config.json it was trained with")
+    return folder

@@ -15,6 +15,8 @@ from mmprolong_hf.config import DataArguments, MMProLongConfig
 ARGUMENTS = (DataArguments, MMProLongConfig, ModelConfig)
 # The one line that makes YAML a program is, to YAML, a key that begins so.
 PROGRAM_KEY = "if __name__"
+# What another who trains a recipe again has elsewhere, or does not want
+LOCAL = {"push_to_hub", "resume_from_checkpoint", "model_card_template", "dry_run", "run_name", "logging_dir", "report_to", "project", "trackio_space_id", "trackio_bucket_id"}  # fmt: skip
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -120,21 +122,7 @@ def parse_recipe(argv: Sequence[str]) -> tuple[DataArguments, MMProLongConfig, M
     Raises:
         ValueError: as [`load_recipe`] and [`check_recipe`], and for an unknown `--key`.
     """
-    rest = [word for arg in argv for word in (arg.split("=", 1) if arg.startswith("--config=") else [arg])]
-    path = rest.pop(0) if rest and not rest[0].startswith("--") else None
-    if "--config" in rest:
-        at = rest.index("--config")
-        if at + 1 == len(rest):
-            raise ValueError("--config needs the path of a recipe")
-        path = rest[at + 1]
-        del rest[at : at + 2]
-    parser = HfArgumentParser(ARGUMENTS, allow_abbrev=False)
-    if path is not None:
-        recipe = load_recipe(path)
-        check_recipe(recipe, str(path))
-        for action in parser._actions:  # argparse's set_defaults leaves `required` as it is
-            if action.dest in recipe:
-                action.default, action.required = recipe[action.dest], False
+    parser, rest, _ = _parser(argv)
     *parsed, unknown = parser.parse_args_into_dataclasses(args=rest, return_remaining_strings=True)
     if unknown:
         known = {field for arguments in ARGUMENTS for field in arguments.__dataclass_fields__}
@@ -143,8 +131,62 @@ def parse_recipe(argv: Sequence[str]) -> tuple[DataArguments, MMProLongConfig, M
     if model.model_name_or_path is None:
         raise ValueError("model_name_or_path is missing: name a checkpoint folder or a model on the Hub")
     if args.model_card_template is not None:
-        args.model_card_template = _find_template(args.model_card_template, path)
+        args.model_card_template = _find_template(args.model_card_template, _split(argv)[0])
     return tuple(parsed)
+
+
+def resolve_recipe(argv: Sequence[str]) -> dict:
+    """
+    What a recipe and a command line say together, for another to train the same: without what belongs to one machine or one account
+    (`LOCAL`, and where it is published), and with the last name of `output_dir`.
+
+    Args:
+        argv (`Sequence[str]`): As for [`parse_recipe`], which has accepted it.
+
+    Example:
+
+    ```python
+    >>> said = {"model_name_or_path": "org/base", "dataset_name": "org/set", "output_dir": "/scratch/run", "hub_model_id": "me/run"}
+    >>> path = Path(getfixture("tmp_path")) / "r.yaml"
+    >>> _ = path.write_text(yaml.safe_dump(said))
+    >>> resolve_recipe([str(path), "--learning_rate", "2e-5", "--no_share_documents"])
+    {'dataset_name': 'org/set', 'learning_rate': 2e-05, 'model_name_or_path': 'org/base', 'output_dir': 'run', 'share_documents': False}
+
+    ```
+    """
+    parser, rest, recipe = _parser(argv)
+    words = {word.split("=", 1)[0] for word in rest}
+    said = recipe.keys() | {action.dest for action in parser._actions if words.intersection(action.option_strings)}
+    values = vars(parser.parse_args(rest))
+    resolved = {name: values[name] for name in sorted(said) if not name.startswith("hub_") and name not in LOCAL}
+    if "output_dir" in resolved:
+        resolved["output_dir"] = Path(resolved["output_dir"]).name
+    return resolved
+
+
+def _parser(argv: Sequence[str]) -> tuple[HfArgumentParser, list[str], dict]:
+    """The parser, with a recipe's values as its defaults; what is left of the command line; and the recipe."""
+    path, rest = _split(argv)
+    parser = HfArgumentParser(ARGUMENTS, allow_abbrev=False)
+    recipe = {} if path is None else load_recipe(path)
+    check_recipe(recipe, str(path))
+    for action in parser._actions:  # argparse's set_defaults leaves `required` as it is
+        if action.dest in recipe:
+            action.default, action.required = recipe[action.dest], False
+    return parser, rest, recipe
+
+
+def _split(argv: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The path of the recipe, and the other words."""
+    rest = [word for arg in argv for word in (arg.split("=", 1) if arg.startswith("--config=") else [arg])]
+    path = rest.pop(0) if rest and not rest[0].startswith("--") else None
+    if "--config" in rest:
+        at = rest.index("--config")
+        if at + 1 == len(rest):
+            raise ValueError("--config needs the path of a recipe")
+        path = rest[at + 1]
+        del rest[at : at + 2]
+    return path, rest
 
 
 def _find_template(template: str, recipe: str | None) -> str:

@@ -27,6 +27,7 @@ from mmprolong_hf.checkpoints import (
 )
 from mmprolong_hf.encoding import save_processor
 from mmprolong_hf.fsdp import set_up_fsdp
+from mmprolong_hf.old_readers import write_for_old_readers
 from mmprolong_hf.plan import PackingPlan
 from mmprolong_hf.preemption import StopOnSignal
 from mmprolong_hf.resume import check_resume, describe_training, resolve, write_plan
@@ -167,7 +168,7 @@ class ResumableTrainer(SFTTrainer):
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         if not self.is_fsdp_enabled or _internal_call:
-            super().save_model(output_dir, _internal_call)
+            super().save_model(output_dir, _internal_call=True)  # Trainer would push what a user saves
             return
         # On rank 0, gathered from all of them; of LoRA what is trained, for its base is not saved
         options = StateDictOptions(
@@ -192,6 +193,7 @@ class ResumableTrainer(SFTTrainer):
         # An adapter's too: its base, as extended; an adapter is wrong on the base's own config
         self.model.config.save_pretrained(folder)
         write_both_formats(folder)
+        write_for_old_readers(folder)
         write_plan(folder, self.plan(self.train_dataset), self._about())
 
     # -- load --

@@ -1,7 +1,7 @@
 """Recipe -> dataset, model, trainer -> checkpoint (-> Hub). An executable recipe calls `main`."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import Signals
 
@@ -16,8 +16,9 @@ from mmprolong_hf.dry_run import dry_run
 from mmprolong_hf.encoding import load_processor
 from mmprolong_hf.models import load_model, lora_config
 from mmprolong_hf.preemption import stop_with_the_launcher
-from mmprolong_hf.recipe import parse_recipe
+from mmprolong_hf.recipe import parse_recipe, resolve_recipe
 from mmprolong_hf.resume import resolve
+from mmprolong_hf.run_record import RunSource, describe_base, describe_dataset
 from mmprolong_hf.samples import summarize_rejections
 from mmprolong_hf.trainer import MMProLongTrainer
 
@@ -60,9 +61,15 @@ def load_fill(data: DataArguments) -> Dataset | None:
         raise ValueError(f"fill_with: {error}") from error
 
 
-def make_trainer(data: DataArguments, args: MMProLongConfig, model: ModelConfig) -> MMProLongTrainer:
+def make_trainer(
+    data: DataArguments, args: MMProLongConfig, model: ModelConfig, recipe: Mapping | None = None
+) -> MMProLongTrainer:
     """
     The trainer that a recipe describes, with its datasets and its model loaded.
+
+    Args:
+        data (`DataArguments`), args (`MMProLongConfig`), model (`ModelConfig`): From [`~mmprolong_hf.recipe.parse_recipe`].
+        recipe (`Mapping`, *optional*): From [`~mmprolong_hf.recipe.resolve_recipe`], to be kept beside the weights.
 
     Raises:
         ValueError: when something the recipe names does not exist or does not fit.
@@ -80,19 +87,37 @@ def make_trainer(data: DataArguments, args: MMProLongConfig, model: ModelConfig)
     if (quantization := get_quantization_config(model)) is not None:
         kwargs["quantization_config"] = quantization
     evaluates = args.eval_strategy != "no"
+    documents, fill = load_documents(data, data.dataset_train_split), load_fill(data)
     trainer = MMProLongTrainer(
         model=load_model(model.model_name_or_path, args, **kwargs),
         args=args,
-        train_dataset=load_documents(data, data.dataset_train_split),
+        train_dataset=documents,
         eval_dataset=load_documents(data, data.dataset_test_split) if evaluates else None,
-        fill_dataset=load_fill(data),
+        fill_dataset=fill,
         processing_class=processor,
         peft_config=lora_config(model),
+        source=_source(data, model, documents, fill, recipe),
     )
     if args.resume_from_checkpoint is not None:
         trainer.check_resumable(args.resume_from_checkpoint)
     trainer.check_room()  # train() asks too; here it is one line for who started a recipe
     return trainer
+
+
+def _source(
+    data: DataArguments, model: ModelConfig, documents: Dataset, fill: Dataset | None, recipe: Mapping | None
+) -> RunSource:
+    """The recipe with the commits that its names meant on the Hub."""
+    datasets = [describe_dataset(documents, data.dataset_name)]
+    if fill is not None:
+        datasets.append(describe_dataset(fill, data.fill_with))
+    pins = {
+        "dataset_revision": datasets[0]["commit"],
+        "model_revision": describe_base(model.model_name_or_path, model.model_revision)["commit"],
+    }
+    if recipe is not None:
+        recipe = dict(recipe) | {name: commit for name, commit in pins.items() if commit is not None}
+    return RunSource(recipe, tuple(datasets), model.model_revision)
 
 
 def _check_output(args: MMProLongConfig, *, lora: bool) -> None:
@@ -106,13 +131,13 @@ def _check_output(args: MMProLongConfig, *, lora: bool) -> None:
         args.resume_from_checkpoint = resolve(output, resume)
 
 
-def train(trainer: MMProLongTrainer, data: DataArguments) -> None:
+def train(trainer: MMProLongTrainer) -> None:
     """
     Trains, saves the checkpoint and its card into `output_dir`, and pushes them where `push_to_hub` asks for it.
 
     Raises:
         SystemExit: with 128 plus its number, when a signal ended training early (see [`~mmprolong_hf.preemption.StopOnSignal`]), or
-            came later, before the final model was pushed.
+            came later, before the final model was published; with a message, when it could not be published.
     """
     args = trainer.args
     say = PartialState().print
@@ -141,7 +166,7 @@ def train(trainer: MMProLongTrainer, data: DataArguments) -> None:
         trainer.save_model()
         trainer.save_state()
         trainer.save_metrics("train", result.metrics, combined=False)
-        trainer.create_model_card(model_name=None if args.hub_model_id is None else args.hub_model_id.split("/")[-1])
+        trainer.create_model_card(model_name=args.hub_model_id)
         number = trainer.stop.agreed(args.device)
     if number and args.push_to_hub:
         say(
@@ -149,11 +174,21 @@ def train(trainer: MMProLongTrainer, data: DataArguments) -> None:
         )
         raise SystemExit(128 + number)
     if args.push_to_hub:
-        trainer.push_to_hub(dataset_name=data.dataset_name)
+        _publish(trainer)
     if isinstance(trainer.model, PeftModel):
         say(f"adapter: {args.output_dir}; `mmprolong merge {args.output_dir} FOLDER` makes a checkpoint of it")
     else:
         say(f"checkpoint: {args.output_dir} (load it with from_pretrained), model card: {args.output_dir}/README.md")
+
+
+def _publish(trainer: MMProLongTrainer) -> None:
+    try:
+        published = trainer.publish()
+    except ValueError as error:
+        raise SystemExit(
+            f"error: {error}. The trained model is saved: `mmprolong publish model {trainer.args.output_dir} REPO_ID` publishes it"
+        ) from error
+    PartialState().print(published)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -171,10 +206,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.dry_run:
             PartialState().print(dry_run(data, args, model, load_documents, load_fill))
             return
-        trainer = make_trainer(data, args, model)
+        trainer = make_trainer(data, args, model, resolve_recipe(argv))
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
-    train(trainer, data)
+    train(trainer)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +12,6 @@ from transformers import PreTrainedModel, ProcessorMixin
 from transformers.trainer_utils import TrainOutput
 
 from mmprolong_hf.broken_pages import BrokenPages
-from mmprolong_hf.cards import write_model_card
 from mmprolong_hf.checkpoints import raised_on_all_ranks
 from mmprolong_hf.collator import PackCollator
 from mmprolong_hf.config import MMProLongConfig
@@ -24,7 +22,7 @@ from mmprolong_hf.models import check_attention, check_loaded, freeze, set_visio
 from mmprolong_hf.plan import PackingPlan
 from mmprolong_hf.planning import encode_documents, parts_of, plan_of, steps_for_questions, tokens_until, total_until
 from mmprolong_hf.positions import IGNORE_INDEX
-from mmprolong_hf.resumable import ResumableTrainer
+from mmprolong_hf.publishable import PublishableTrainer
 from mmprolong_hf.resume import digest_questions
 from mmprolong_hf.tally import Tally
 
@@ -32,7 +30,7 @@ from mmprolong_hf.tally import Tally
 MAX_LEAK = 1e-3
 
 
-class MMProLongTrainer(ResumableTrainer):
+class MMProLongTrainer(PublishableTrainer):
     """
     Trains a vision-language model on documents with questions.
 
@@ -43,7 +41,7 @@ class MMProLongTrainer(ResumableTrainer):
         eval_dataset (`Dataset`, *optional*): The same for evaluation.
         fill_dataset (`Dataset`, *optional*): The same; its samples only fill the room that packs have left.
         processing_class (`ProcessorMixin`): From [`~mmprolong_hf.encoding.load_processor`].
-        kwargs: As for `SFTTrainer`, `peft_config` among them.
+        kwargs: As for `SFTTrainer`, `peft_config` among them, and [`~mmprolong_hf.publishable.PublishableTrainer`].
 
     Raises:
         ValueError: when columns are missing, no sample is left, or documents are shared and the model's attention cannot do that.
@@ -225,25 +223,19 @@ class MMProLongTrainer(ResumableTrainer):
             logs |= self._tally.take(self.accelerator, self.args.max_length) | self.broken_pages.take()
         super().log(logs, start_time)
 
-    def create_model_card(self, model_name: str | None = None, dataset_name: str | None = None, tags=None) -> None:
-        template = self.args.model_card_template
-        if template is None:
-            super().create_model_card(model_name, dataset_name, tags)
-        elif self.is_world_process_zero():
-            text = self.model.config.text_config
-            write_model_card(
-                Path(self.args.output_dir) / "README.md",
-                template,
-                model_name=model_name or Path(self.args.output_dir).name,
-                base_model=self.model.config._name_or_path,
-                tags=sorted({*self._tag_names, "long-context", "document-question-answering"}),
-                args=self.args,
-                state=self.state,
-                plan=self.plan(self.train_dataset),
-                num_tokens=tokens_until(self.plan(self.train_dataset), self.state.global_step),
-                num_questions=self.count_questions(self.state.global_step),
-                rejected=Counter(rejection.reason for rejection in self.rejections["train"]),
-                rope=text.rope_parameters,
-                window=text.max_position_embeddings,
-                lora=isinstance(self.model, PeftModel),
-            )
+    def describe(self) -> dict:
+        plan, step = self.plan(self.train_dataset), self.state.global_step
+        sharing = self.args.max_questions_per_pack if self.args.share_documents else 1
+        return super().describe() | {
+            "num_tokens": tokens_until(plan, step),
+            "num_questions": self.count_questions(step),
+            "num_fill": plan.num_fill,
+            "rejected": Counter(rejection.reason for rejection in self.rejections["train"]),
+            "max_questions_per_pack": sharing,
+            "max_length": plan.max_length,
+            "num_packs": plan.num_packs,
+            "fill": plan.fill,
+            "packs_per_step": plan.packs_per_step,
+            "vision_learning_rate": self.args.vision_learning_rate or self.args.learning_rate,
+            "trained": self.active["trained"],
+        }

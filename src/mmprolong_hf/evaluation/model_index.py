@@ -53,3 +53,32 @@ def model_index_yaml(report: Mapping) -> str:
         "model-index": eval_results_to_model_index(report["model"].rstrip("/").split("/")[-1], eval_results(report))
     }
     return yaml.safe_dump(block, sort_keys=False, allow_unicode=True)
+
+
+def results_text(report: Mapping) -> str:
+    """
+    The same scores as Markdown tables, a method each, with what is needed to read them.
+
+    Args:
+        report (`Mapping`): From [`~mmprolong_hf.evaluation.report.build_report`].
+    """
+    lines = []
+    for part in report["methods"]:
+        lines += [f"### {part['name']}", "", "| dataset | length | questions | failed | score | 95 % |"]
+        lines += ["|---|---|---|---|---|---|"]
+        for row in (*part["cells"], *part["averages"]):
+            name = row.get("dataset", row.get("name"))
+            at = "64K and 128K" if name == "ALL" else length_name(row["context_length"])
+            failed = row.get("num_failed", "")
+            lines.append(f"| {name} | {at} | {row['num']} | {failed} | {row['score']:.1f} | {span(row)} |")
+        lines.append("")
+    lines += [
+        f"Scores are from 0 to 100; what failed counts as 0, and {report['num_skipped']} questions that could not be asked are in no mean.",
+        f"Measured with `mmprolong evaluate`{_settings(report)}.",
+    ]
+    return "\n".join([*lines, *(f"\n{note}" for note in report["notes"]), ""])
+
+
+def _settings(report: Mapping) -> str:
+    """Of the engine, without where the model lay or which address it had."""
+    return "" if report["processor"] is not None else f": {report['engine'].removeprefix(report['model']).strip(' ,')}"

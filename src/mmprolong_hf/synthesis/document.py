@@ -197,17 +197,17 @@ def write_document(parsed: Parsed, checked: list[Checked], plan: BuildPlan) -> W
         kept += choose_questions(of_task, count, len(pages), seed=parsed.seed(plan), shares={task: 1.0})
         dropped["more_than_per_task"] += max(0, len(of_task) - count)
     kept.sort(key=lambda c: (c.question.evidence_pages, c.question.question))
-    images = [{"bytes": page.image, "path": None} for page in pages] if plan.pages.store == "images" else []
     row = {
         **where,
         "title": parsed.source.title,
+        **dict.fromkeys(("url", "license"), ""),  # publishing puts them in: a licence told later builds nothing anew
         "language": parsed.language,
         "dpi": plan.pages.dpi,
         "engine": parsed.source.engine,
         "image_format": plan.pages.image_format,
         "page_sizes": [[page.width, page.height] for page in pages],
         "page_tokens": [page_tokens(page.width, page.height, QWEN2_5_VL_LIMITS) for page in pages],
-        "images": images,
+        "images": [{"bytes": page.image, "path": None} for page in pages] if plan.pages.store == "images" else [],
         "pdf": parsed.pdf or None,
         "questions": [candidate.question.to_row() for candidate in kept],
     }

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from string import Template
@@ -12,7 +13,11 @@ import pyarrow.parquet as pq
 from .schema import DOCUMENT_FEATURES, FLAT_FEATURES
 
 ROW = ".row.parquet"  # how the file of one document's row is called while a build is under way
-ROW_GROUP_BYTES = 90 * 2**20  # the Hub's viewer reads whole row groups; datasets itself aims below 100 MB
+# Whoever wants one row reads its whole group, and a stream reads two before its first row. Groups of 90 MiB cost 2.4 times the
+# bytes of these for either; their set is as large, and one pass reads 7 % less. With smaller groups most documents are a group by
+# themselves, and only the shortest gain (benchmarks/streaming.py). The Hub's viewer refuses more than VIEWER_BYTES.
+ROW_GROUP_BYTES = 32 * 2**20
+VIEWER_BYTES = 300_000_000  # of row groups: the most that the Hub's viewer reads for a page of rows (286.1 MiB)
 SHARD_BYTES = 500 * 2**20
 # Folder -> name of its config and what a row of it is
 CONFIGS = {
@@ -155,7 +160,9 @@ def write_card(folder: Path, facts: dict[str, str]) -> None:
         folder (`Path`): Of the dataset; every folder of `CONFIGS` in it becomes a config.
         facts (`dict[str, str]`): What the card leaves open, by name.
     """
-    text = Template(CARD.read_text(encoding="utf-8")).substitute(configs=_configs(folder), **facts)
+    text = Template(CARD.read_text(encoding="utf-8")).substitute(
+        configs=_configs(folder), config_table=_config_table(folder), **facts
+    )
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
@@ -163,12 +170,28 @@ def _configs(folder: Path) -> str:
     """The card's YAML for the configs that were written."""
     build, lines = _fingerprint(folder), []
     for part, (name, description) in CONFIGS.items():
-        splits = sorted({path.name.split("-")[0] for path in (folder / part).glob("*.parquet")}, reverse=True)
-        if splits:
+        if splits := _splits(folder / part):
             lines += [f"- config_name: {name}", *(["  default: true"] if name == "default" else [])]
             lines += [f"  description: {description} (build {build})", "  data_files:"]
             lines += [f"  - split: {split}\n    path: {part}/{split}-*.parquet" for split in splits]
     return "\n".join(lines)
+
+
+def _config_table(folder: Path) -> str:
+    """The same for a reader, with their rows."""
+    lines = ["| config | split | rows | what a row is |", "| --- | --- | ---: | --- |"]
+    for part, (name, description) in CONFIGS.items():
+        for split, rows in _splits(folder / part).items():
+            lines.append(f"| `{name}` | {split} | {rows:,} | {description.removeprefix('One row is ')} |")
+    return "\n".join(lines)
+
+
+def _splits(part: Path) -> dict[str, int]:
+    """Split -> rows, `train` first."""
+    splits: Counter = Counter()
+    for path in sorted(part.glob("*.parquet"), reverse=True):
+        splits[path.name.split("-")[0]] += pq.read_metadata(path).num_rows
+    return dict(splits)
 
 
 def _fingerprint(folder: Path) -> str:

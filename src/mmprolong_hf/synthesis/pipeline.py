@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,15 +15,24 @@ from .endpoint import read_bills
 from .engine import Stage
 from .output import ROW
 from .output_folder import REPORT, check_output, one_build, partial_folder, replace_earlier
-from .plan import BuildPlan, fingerprint
+from .plan import LIBRARIES, BuildPlan, fingerprint, shown_name
 from .pool.benchmark_input import benchmark_files, read_questions
 from .pool.contamination import Benchmark
 from .pool.options import PoolOptions
 from .pool.select import Rejection, select, summarise
 from .publish import BuiltDocument, publish
 from .report import BuildReport
-from .sources import find_pdfs
+from .sources import TOLD, find_pdfs
 from .stages import BuildSettings, ScanSettings, build_shard, scan_shard
+
+VERSIONS = (
+    "mmprolong_hf",
+    *LIBRARIES,
+    "pillow",
+    "datatrove",
+    "datasets",
+    "pyarrow",
+)  # of what reads, renders and writes
 
 
 def build_dataset(plan: BuildPlan, *, export: str | Path | None = None) -> BuildReport:
@@ -49,13 +59,16 @@ def build_dataset(plan: BuildPlan, *, export: str | Path | None = None) -> Build
     """
     started = time.perf_counter()
     output = check_output(Path(plan.pdfs), Path(plan.output))
-    items = _identified(find_pdfs(plan.pdfs))
-    report = BuildReport(output.name, plan=_plain(plan))
+    found = find_pdfs(plan.pdfs)
+    items = _identified(found)
+    report = BuildReport(output.name, plan=_plain(plan), versions={name: version(name) for name in VERSIONS})
     with one_build(plan.work_folder):
         kept, rejected, benchmark = _select(plan, items)
         report.pool = summarise(kept, rejected, benchmark)
         report.rejected = {r.source: (r.reason, r.detail) for r in rejected}
-        documents = _build(plan, items, kept, export, report) if kept else []
+        told = {item["source"]: {name: pdf[name] for name in TOLD} for item, pdf in zip(items, found)}
+        built = _build(plan, items, kept, export, report) if kept else []
+        documents = [replace(document, **told[document.source]) for document in built]
         report.rejected = dict(sorted(report.rejected.items()))
         if documents:
             partial = partial_folder(output)
@@ -201,4 +214,8 @@ def _plain(plan: BuildPlan) -> dict:
             del endpoint["base_url"], endpoint["api_key_env"]
     for name in ("benchmarks", "benchmark_questions"):
         kept["pool"][name] = [Path(path).name for path in kept["pool"][name]]
+    asking, mixture = kept["asking"], kept["mixture"]
+    asking["exemplars"] = asking["exemplars"] and shown_name(asking["exemplars"])
+    mixture["tokenizer"] = mixture["tokenizer"] and shown_name(mixture["tokenizer"])
+    mixture["short_datasets"] = {shown_name(name): parts for name, parts in mixture["short_datasets"].items()}
     return kept

@@ -31,7 +31,8 @@ class BuildPlan:
     Everything that a build is told.
 
     Args:
-        pdfs (`str`): Folder of PDFs, searched with its sub-folders, or a .txt, .jsonl or .parquet list of paths.
+        pdfs (`str`): Folder of PDFs, searched with its sub-folders, or a .txt, .jsonl or .parquet list of paths; the last two may
+            tell the `url` and `license` of each, which go into its row and the card.
         output (`str`): Dataset folder to write.
         work (`str`, *optional*): Folder for what the stages leave; plans that name the same one share every stage in which
             they do not differ. If not given it lies beside the output, and is removed when that is complete.
@@ -204,6 +205,25 @@ def parse_changes(changes: Iterable[str]) -> dict:
         except yaml.YAMLError as error:
             raise ValueError(f"--set {key.strip()} is given {value!r}, which is no YAML: {error}") from error
     return found
+
+
+def shown_name(name: str) -> str:
+    """
+    A file, a folder or a Hub id as others may read it: without the folders that lead to it on this machine.
+
+    Args:
+        name (`str`): As the plan has it.
+
+    Example:
+
+    ```python
+    >>> shown_name("Qwen/Qwen2.5-VL-7B-Instruct"), shown_name("/usr/share/my-examples.yaml"), shown_name("../set")
+    ('Qwen/Qwen2.5-VL-7B-Instruct', 'my-examples.yaml', 'set')
+
+    ```
+    """
+    path = Path(name)
+    return path.name if path.is_absolute() or name.startswith((".", "~")) or path.exists() else name
 
 
 def fingerprint(*parts: object) -> str:

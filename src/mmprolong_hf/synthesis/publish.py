@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from .card import card_facts
 from .charts import draw_mixture
 from .mixture import depth_of
-from .output import ROW, ShardWriter, write_card, write_documents
+from .output import ROW, VIEWER_BYTES, ShardWriter, write_card, write_documents
 from .plan import BuildPlan
 from .pool.contamination import Benchmark
 from .report import BuildReport
@@ -35,12 +35,15 @@ class BuiltDocument:
         doc_id (`str`): sha256 of the file.
         num_pages (`int`): Its pages.
         stem (`Path`): Of its files, without their endings.
+        url, license (`str`, *optional*): What the list of PDFs tells of it.
     """
 
     source: str
     doc_id: str
     num_pages: int
     stem: Path
+    url: str = ""
+    license: str = ""
 
     def file(self, ending: str) -> Path:
         """One of its files, which need not be there."""
@@ -138,15 +141,23 @@ def _test_documents(documents: list[BuiltDocument], chosen: list[int], plan: Bui
 def _long_rows(chosen: list[tuple[BuiltDocument, list[int]]], report: BuildReport) -> Iterator[pa.Table]:
     """Rows with the questions that were chosen, one document in memory at a time."""
     engines, tasks = set(report.engines), Counter(report.questions)
+    licenses, languages = Counter(report.licenses), Counter(report.languages)
     for document, indices in chosen:
         row = pq.read_table(document.file(ROW)).to_pylist()[0]
+        row |= {"url": document.url, "license": document.license}
         row["questions"] = [row["questions"][index] for index in indices]
         tasks.update(question["task"] for question in row["questions"])
         engines.add(row["engine"])
+        licenses[row["license"]] += 1
+        languages[row["language"]] += 1
         report.pages += row["num_pages"]
         report.page_tokens += sum(row["page_tokens"])
-        yield pa.Table.from_pylist([row], schema=DOCUMENT_FEATURES.arrow_schema)
+        table = pa.Table.from_pylist([row], schema=DOCUMENT_FEATURES.arrow_schema)
+        if table.nbytes > VIEWER_BYTES:
+            report.beyond_viewer.append(document.source)
+        yield table
     report.engines, report.questions = sorted(engines), dict(sorted(tasks.items()))
+    report.licenses, report.languages = dict(sorted(licenses.items())), dict(sorted(languages.items()))
 
 
 def _with_short(tables, plan: BuildPlan, lengths, short: Counter, refused: Counter, report) -> Iterator:

@@ -22,10 +22,14 @@ class BuildReport:
         mixture (`dict`): What `selection.Selection.achieved` says of the samples.
         short (`dict[str, int]`): Short samples and, by reason, the rows that were not taken.
         models (`dict[str, dict]`): Model -> calls, tokens and USD, over all runs on the same file of replies.
+        licenses (`dict[str, int]`): Licence as it was told ("" where it was not) -> long documents.
+        languages (`dict[str, int]`): Language -> long documents.
+        beyond_viewer (`list[str]`): Names of the documents whose rows alone are more than the Hub's viewer reads.
         pages (`int`): Of all long documents.
         page_tokens (`int`): Of all their pages, under Qwen2.5-VL's limits.
         seconds (`float`): Wall-clock time of the last run.
         engines (`list[str]`): What rendered the pages.
+        versions (`dict[str, str]`): Of what took part in it.
         plan (`dict`): Of the build.
     """
 
@@ -41,10 +45,14 @@ class BuildReport:
     mixture: dict = field(default_factory=dict)
     short: dict[str, int] = field(default_factory=dict)
     models: dict[str, dict] = field(default_factory=dict)
+    licenses: dict[str, int] = field(default_factory=dict)
+    languages: dict[str, int] = field(default_factory=dict)
+    beyond_viewer: list[str] = field(default_factory=list)
     pages: int = 0
     page_tokens: int = 0
     seconds: float = 0.0
     engines: list[str] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
     plan: dict = field(default_factory=dict)
 
     @property
@@ -63,6 +71,8 @@ class BuildReport:
             f"{sum(self.questions.values())} questions: {_counts(self.questions)}",
             f"{self.mixture.get('tokens', 0)} tokens of samples, each question behind its whole document",
         ]
+        if self.beyond_viewer:
+            lines.append(f"too large for the Hub's viewer to show: {', '.join(self.beyond_viewer)}")
         lines += [f"not reached: {name}, {text}" for name, text in self.mixture.get("shortfall", {}).items()]
         lines += [
             f"{model}: {bill['calls']} calls, {bill['prompt_tokens']} + {bill['completion_tokens']} tokens, {bill['usd']:.4f} USD"

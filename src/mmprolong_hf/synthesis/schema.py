@@ -127,6 +127,8 @@ DOCUMENT_FEATURES = Features(
         "doc_id": Value("string"),  # sha256 of the PDF file
         "source": Value("string"),  # file name
         "title": Value("string"),
+        "url": Value("string"),  # where the file is from, as the list of PDFs tells it; "" where it does not
+        "license": Value("string"),  # of the file, likewise
         "language": Value("string"),  # ISO 639-1
         "num_pages": Value("int32"),
         "dpi": Value("int32"),

@@ -14,6 +14,7 @@ from PIL import Image as PILImage
 from PIL import UnidentifiedImageError
 
 from ..lengths import page_tokens
+from .plan import shown_name
 from .rejected import RejectedDocument
 from .sample_lengths import SampleLengths
 from .schema import VERDICTS
@@ -43,7 +44,7 @@ def open_short(datasets: Mapping[str, Sequence[str]], seed: int) -> Iterator[dic
     parts = []
     for path, configs in datasets.items():
         for config in configs or get_dataset_config_names(path):
-            name = f"{path}/{config}"
+            name = f"{shown_name(path)}/{config}"
             parts.append((name, path, _undecoded(load_dataset(path, config, split="train"), name)))
     ends = np.cumsum([len(part) for _, _, part in parts])
     for position in np.random.RandomState(seed).permutation(ends[-1]).tolist():
@@ -143,12 +144,9 @@ def short_document(row: dict, *, every_turn: bool = False) -> dict:
     return {
         "doc_id": hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest(),
         "source": row["source"],
-        "title": "",
-        "language": "",
+        **dict.fromkeys(("title", "url", "license", "language", "engine", "image_format"), ""),  # nothing tells them
         "num_pages": len(images),
         "dpi": None,
-        "engine": "",
-        "image_format": "",
         "page_sizes": sizes,
         "page_tokens": [_tokens_of(width, height) for width, height in sizes],
         "images": [{"bytes": image, "path": None} for image in images],
