@@ -123,7 +123,7 @@ def train_rank(run: dict, rank: int) -> None:
     fault = run.get("fault")
     if fault is not None and fault["rank"] in (rank, "all"):
         trainer.add_callback(make_fault(**fault))
-    train(trainer, data)
+    train(trainer)
     print("".join(f"rank {rank}: {count} calls of {name}\n" for name, count in calls.items()), end="", flush=True)
 
 

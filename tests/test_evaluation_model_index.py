@@ -2,7 +2,7 @@ import yaml
 from answered import answers, judged, report_of
 from huggingface_hub import ModelCard, ModelCardData
 
-from mmprolong_hf.evaluation.model_index import eval_results, model_index_yaml
+from mmprolong_hf.evaluation.model_index import eval_results, model_index_yaml, results_text
 from mmprolong_hf.evaluation.scoring_run import score_by_rule
 
 
@@ -42,3 +42,18 @@ def test_it_is_what_huggingface_hub_writes_itself():
     made = report()
     card = ModelCardData(model_name="long-7B", eval_results=eval_results(made))
     assert card.to_dict()["model-index"] == yaml.safe_load(model_index_yaml(made))["model-index"]
+
+
+def test_the_tables_of_a_card_hold_the_same_numbers():
+    made = report()
+    text = results_text(made | {"engine": "org/long-7B (bfloat16)", "notes": ["A note."]})
+    row = made["methods"][1]["cells"][0]
+    assert f"| {row['dataset']} | 64K | 4 | 0 | {row['score']:.1f} | {row['low']:.1f} to {row['high']:.1f} |" in text
+    assert text.count("\n| ALL | 64K and 128K |") == 2
+    assert "Measured with `mmprolong evaluate`: (bfloat16)." in text
+    assert text.endswith("\nA note.\n")
+
+
+def test_the_address_of_a_server_stays_private():
+    text = results_text(report() | {"engine": "long on http://10.0.0.7:8000", "processor": "org/long-7B"})
+    assert "10.0.0.7" not in text

@@ -147,7 +147,6 @@ MAY_IMPORT = {
     },
     "synthesis": {"synthesis"},
     "review": {"evaluation.metrics.statistics", "rows"},
-    "review": {"evaluation.metrics.statistics", "rows"},
     "hub": {"cards", "checkpoints", "encoding", "evaluation", "review", "rope", "run_record", "synthesis"},
     "evaluation": {
         "encoding",

@@ -21,7 +21,7 @@ TOY = {
         "--max_questions_per_pack 4 --max_questions 5 --bf16 false --use_cpu true --dataloader_num_workers 0 --num_gpus 1"
     ),
     "mmprolong evaluate": "--set max_new_tokens=4",
-    "mmprolong needle": "--lengths 1024 --depths 2",
+    "mmprolong needle": "--lengths 1024 --depths 2 --size 0.1",
     # The base of the toy is a folder, which no reader of the Hub has
     "mmprolong publish model my-adapter": "--base_model tester/tiny-base",
 }
@@ -106,7 +106,7 @@ def test_every_toy_change_changes_a_command(root):
 def test_what_the_tutorial_says_is_on_the_hub(followed):
     _, _, hub = followed
     sets = {name: hub.files("dataset", f"tester/{name}") for name in ("my-set", "my-set-pdf", "my-set-references")}
-    assert "100.0% (95 % Wilson interval" in sets["my-set"]["README.md"].decode()
+    assert "100.0 % (95 % Wilson interval" in sets["my-set"]["README.md"].decode()
     assert any(path.startswith("data/") for path in sets["my-set"])
     model, adapter = (hub.files("model", f"tester/{name}") for name in ("my-model", "my-adapter"))
     assert "model.safetensors" in model

@@ -69,7 +69,10 @@ def publish_model(
         list[Path] | None, typer.Option(help="Output folder of `mmprolong evaluate`; may be given several times.")
     ] = None,
     base_model: Annotated[
-        str | None, typer.Option(help="Hub id of the base, where training read it from a local folder.")
+        str | None,
+        typer.Option(
+            "--base_model", "--base-model", help="Hub id of the base, where training read it from a local folder."
+        ),
     ] = None,
     private: Private = None,
     revision: Revision = None,
@@ -88,7 +91,9 @@ def publish_model(
 def review(
     folder: Annotated[Path, typer.Argument(help="A dataset that `mmprolong build` wrote.")],
     output: Annotated[Path, typer.Argument(help="Folder to write; it must not exist.")],
-    num_samples: Annotated[int, typer.Option(help="Questions to draw at random.")] = 100,
+    num_samples: Annotated[
+        int, typer.Option("--num_samples", "--num-samples", help="Questions to draw at random.")
+    ] = 100,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     split: Annotated[str, typer.Option(help="To draw from.")] = "train",
 ) -> None:

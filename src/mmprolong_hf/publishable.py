@@ -41,7 +41,7 @@ class PublishableTrainer(ResumableTrainer):
         if args.push_to_hub and adapts and self.base["name"] is None:
             raise ValueError(
                 f"push_to_hub is on, but the adapter's base {model.name_or_path} is a local folder, where nobody else finds it; leave "
-                f"it off, and publish with `mmprolong publish model {args.output_dir} REPO_ID --base-model ID`"
+                f"it off, and publish with `mmprolong publish model {args.output_dir} REPO_ID --base_model ID`"
             )
         super().__init__(model=model, args=args, **kwargs)
 

@@ -62,7 +62,7 @@ def _check_base(checkpoint: CheckpointFiles, base_model: str | None) -> None:
         local = json.loads((checkpoint.folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
         raise ValueError(
             f"the adapter's base is a local folder ({local['base_model_name_or_path']}), where nobody else finds it; name the Hub id of "
-            "the same weights as base_model (--base-model), or publish the base first"
+            "the same weights as base_model (--base_model), or publish the base first"
         )
 
 
