@@ -32,7 +32,7 @@ demo: $(INSTALLED) ## PDFs -> dataset -> training -> checkpoint -> heat map, on 
 	$(BIN)/mmprolong demo $(if $(PDFS),--pdfs '$(PDFS)')
 
 test: $(INSTALLED) $(OLDEST)/.installed ## Run the tests
-	$(BIN)/python -m pytest -n 2 -m 'not gpu'
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not gpu'
 
 test-gpu: $(INSTALLED) ## Run the tests that need a GPU
 	$(BIN)/python -m pytest -m gpu
