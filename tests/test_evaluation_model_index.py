@@ -50,7 +50,7 @@ def test_the_tables_of_a_card_hold_the_same_numbers():
     row = made["methods"][1]["cells"][0]
     assert f"| {row['dataset']} | 64K | 4 | 0 | {row['score']:.1f} | {row['low']:.1f} to {row['high']:.1f} |" in text
     assert text.count("\n| ALL | 64K and 128K |") == 2
-    assert "Measured with `mmprolong evaluate`: (bfloat16)." in text
+    assert "Measured with `mmprolong evaluate` (bfloat16)." in text
     assert text.endswith("\nA note.\n")
 
 

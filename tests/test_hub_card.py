@@ -73,7 +73,9 @@ def test_cards_without_metadata(text):
 
 @pytest.mark.parametrize("text", ["---\na: [1\n---\n", "---\n- a list\n---\n", "---\njust words\n---\n"])
 def test_broken_metadata_is_refused(text):
-    with pytest.raises(ValueError, match="metadata of the card"):
+    with pytest.raises(
+        ValueError, match=r"metadata of the card .*; mend|metadata of the card is .*, expected"
+    ):  # "." is no "\n"
         Card.parse(text)
 
 
@@ -109,6 +111,39 @@ def test_what_a_person_has_edited_stays_and_is_told():
     assert "Tables are often wrong." in str(later)
     assert "5 pages." in str(later)
     assert kept == ("section Limits",)
+
+
+@pytest.mark.parametrize(
+    "editor",
+    [
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: "\ufeff" + text,
+        lambda text: text.rstrip(),
+        lambda text: text + "\n## Thanks\n\nTo all.\n",  # behind the record
+        lambda text: text + "\n" * 200_000,
+    ],
+    ids=["other ends of line", "a byte order mark", "no end of line", "a section at the end", "empty lines"],
+)
+def test_what_an_editor_does_to_the_file_is_no_edit_of_each_part(editor):
+    text = editor(str(pushed(generated())))
+    again, kept = merge(generated(What_is_in_it="\n4 pages.\n\n"), Card.parse(text))
+    assert kept == ()
+    assert "4 pages." in str(again)
+    assert str(again).count("<!-- mmprolong_hf wrote") == 1
+    assert ("To all." in str(again)) == ("To all." in text)
+    assert Card.parse(str(again)).record == digests(generated(What_is_in_it="\n4 pages.\n\n"))
+
+
+def test_a_card_that_ends_without_an_end_of_line_is_not_joined_to_what_follows():
+    again, _ = merge(generated(), Card.parse("# Mine"))
+    assert list(Card.parse(str(again)).sections) == ["", "How it was built", "What is in it", "Limits"]
+    assert str(again).split("---\n", 2)[2].startswith("# Mine\n## How it was built\n")
+
+
+def test_a_heading_with_the_end_of_a_comment_does_not_end_the_record():
+    card = generated(**{"Beams} --> and more": "\nNone.\n"})
+    assert pushed(card).record == digests(card)
+    assert merge(card, pushed(card))[1] == ()
 
 
 def test_without_the_record_everything_counts_as_edited():
@@ -158,6 +193,24 @@ def test_configs_are_always_those_of_the_data():
     assert [entry["config_name"] for entry in again.metadata["configs"]] == ["default", "mine"]
     assert again.metadata["configs"][0]["data_files"][0]["path"] == "data/train-*.parquet"
     assert again.metadata["dataset_info"] == [{"config_name": "mine", "features": []}]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({"configs": "mine"}, "the card has configs: 'mine', expected a list of entries"),
+        ({"dataset_info": ["mine"]}, r"the card has dataset_info: \['mine'\], expected a list of entries"),
+    ],
+)
+def test_configs_that_are_no_list_of_entries_are_refused(metadata, words):
+    with pytest.raises(ValueError, match=words):
+        merge(generated(), Card(metadata, {"": ""}))
+
+
+def test_a_config_without_a_name_or_path_is_left_to_the_person():
+    entries = [{"data_files": "mine.csv"}, {"config_name": "odd", "data_files": [{"split": "train"}]}]
+    again, _ = merge(generated(), Card({"configs": entries}, {"": ""}), owned=("data/*.parquet",))
+    assert again.metadata["configs"][1:] == entries
 
 
 @pytest.mark.parametrize("seed", range(50))

@@ -137,6 +137,16 @@ def test_row_groups_that_the_viewer_does_not_show_are_a_note(monkeypatch):
     assert f"note: {note}" in str(plan_of())
 
 
+def test_a_repository_is_named_whole():
+    for repo_id, words in (
+        ("reports", "expected name/reports"),
+        ("me/a b", "Repo id must use"),
+        ("a/b/c", "in the form"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            plan_dataset(sets().images, repo_id)
+
+
 def test_what_may_not_be_published_is_a_note(tmp_path):
     folder = shutil.copytree(sets().images, tmp_path / "set")
     report = json.loads((folder / "build_report.json").read_text())

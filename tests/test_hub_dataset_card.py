@@ -113,8 +113,12 @@ def test_a_card_and_its_text_are_the_same():
 @pytest.mark.parametrize("pages", ["images", "references"])
 def test_a_restored_set_has_a_folders_card_again(pages):
     """So that it can be published like one that was built."""
-    card = restored_card(card_of(pages), "me/reports", {"data": ["train"], "rejected": ["train"]}, "0" * 12, (3, 5))
+    published = card_of(pages)
+    published.sections["Others"] = "me/reports-pdf, some/reports; https://huggingface.co/datasets/me/reports."
+    card = restored_card(published, "me/reports", {"data": ["train"], "rejected": ["train"]}, "0" * 12, (3, 5))
     assert "with the PDFs of 3 of its 5 documents" in " ".join(card.sections["Configs"].split())
+    others = "me/reports-pdf, some/reports; https://huggingface.co/datasets/PATH_OR_ID."
+    assert card.sections.pop("Others") == others
     assert "me/reports" not in str(card).replace("Restored from me/reports", "")
     assert "PATH_OR_ID" in card.sections[""]
     assert "Each row of the `default` config" in card.sections[""]

@@ -96,6 +96,12 @@ def test_a_set_that_was_built_again_is_written_again(images):
     assert not first["test"][0].exists()
 
 
+def test_a_place_that_cannot_be_written_is_named(images):
+    publish_folder(images.folder).touch()
+    with pytest.raises(ValueError, match=r"rows with references are written to .*\.publish, and .*; give it room"):
+        shards_of(images, "references", None)
+
+
 def test_missing_pdfs_are_counted_and_named(images, tmp_path):
     with pytest.raises(ValueError, match=r"pages names pdf, and .*images holds images; name the folder or list"):
         shards_of(images, "pdf", None)

@@ -5,11 +5,10 @@ import subprocess
 import sys
 
 import pytest
-import tiny
 import torch
 from loopback_hub import LoopbackHub
 from safetensors.torch import load_file
-from trained import copied, train
+from trained import copied, linked, runs
 from transformers import AutoModelForImageTextToText
 
 from mmprolong_hf.hub.model import publish_model
@@ -39,43 +38,46 @@ for shards in ("200KB", "300KB"):
     print(publish_model(folder / "sharded", "tester/long", base_model="tester/base").deleted)
 """
 READ = """
-import sys
-from pathlib import Path
+import os
 from safetensors.torch import save_file
-from transformers import AutoModelForImageTextToText
+from mmprolong_hf.config import DataArguments
 from mmprolong_hf.encoding import image_limits, load_processor
-from mmprolong_hf.models import merge_adapter
+from mmprolong_hf.models import fetch, merge_adapter
+from mmprolong_hf.train import load_documents
 
-folder = Path(sys.argv[1])
+def refused(load, *args):
+    try:
+        load(*args)
+    except ValueError as error:
+        print(error)
+
 model = AutoModelForImageTextToText.from_pretrained("tester/long")
 save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "read.safetensors")
 print(model.config.text_config.rope_parameters["rope_theta"], image_limits(load_processor("tester/long")).max_pixels)
 merge_adapter("tester/adapter", folder / "merged")
-try:
-    merge_adapter("tester/long", folder / "other")
-except ValueError as error:
-    print(error)
-try:
-    merge_adapter("tester/nowhere", folder / "other")
-except ValueError as error:
-    print(error)
+refused(merge_adapter, "tester/long", folder / "other")
+refused(merge_adapter, "tester/nowhere", folder / "other")
+os.environ["HF_TOKEN"] = "hf_wrong"
+refused(fetch, "tester/base", "other-branch")
+refused(load_documents, DataArguments("tester/set"), "train")
 """
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("hub_model")
-    base = tiny.save_checkpoint(folder / "base")
-    train(folder / "full", base)
-    train(folder / "lora", base, lora=True)
+    folder = linked(tmp_path_factory.mktemp("hub_model"))
     copied(folder / "full", folder / "sharded")
     return folder
 
 
+def is_read_of_the_base(method, path):
+    return method == "HEAD" and path.startswith("/tester/base/") and path.endswith("/config.json")
+
+
 @pytest.fixture(scope="module")
 def hub(world, environment):
-    with LoopbackHub() as hub:
-        code = [sys.executable, "-c", PUBLISH, str(world)]
+    with LoopbackHub(lambda number, *request: "cut" if is_read_of_the_base(*request) else "") as hub:
+        code = [sys.executable, "-c", PUBLISH + READ, str(world)]
         done = subprocess.run(code, env=environment | hub.environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
         hub.said = done.stdout.splitlines()
@@ -100,7 +102,7 @@ def test_what_is_published_is_what_is_needed_and_no_more(world, hub):
         for name, content in hub.files("model", repository).items():
             assert not name.endswith((".bin", ".pt", ".pth")), name
             assert hub.token.encode() not in content, name
-            assert str(world).encode() not in content or name == "recipe.yaml", name
+            assert str(runs()).encode() not in content, name
 
 
 def test_another_sharding_replaces_the_one_before(world, hub):
@@ -114,18 +116,25 @@ def test_an_adapter_names_its_base_by_its_id_and_the_users_file_stays(world, hub
     published = json.loads(hub.files("model", "tester/adapter")["adapter_config.json"])
     assert published["base_model_name_or_path"] == "tester/base"
     own = json.loads((world / "lora" / "adapter_config.json").read_text())
-    assert own["base_model_name_or_path"] == str(world / "base")
+    assert own["base_model_name_or_path"] == str(runs() / "base")
     assert b"base_model: tester/base" in hub.files("model", "tester/adapter")["README.md"]
 
 
-def test_the_published_loads_and_its_adapter_merges(world, hub, environment):
-    code = [sys.executable, "-c", READ, str(world)]
-    done = subprocess.run(code, env=environment | hub.environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    limits, no_adapter, nowhere = done.stdout.splitlines()
-    assert limits == "4000000.0 12544"
+def test_what_cannot_be_read_is_one_line(hub):
+    no_adapter, nowhere, base, dataset = hub.said[6:]
     assert no_adapter == "tester/long holds no adapter_config.json with the config.json it was trained with"
-    assert nowhere.startswith("tester/nowhere is neither a folder nor an adapter that the Hub gives to you")
+    assert nowhere.startswith("tester/nowhere is neither a checkpoint folder nor a model that the Hub gives to you: it answered 404")  # fmt: skip
+    wrong = "it answered 401, so the token is missing, wrong or may not read it, or there is no such repository; set HF_TOKEN, or run `hf auth login`"
+    assert base == f"tester/base is neither a checkpoint folder nor a model that the Hub gives to you: {wrong}"
+    assert (
+        dataset
+        == f"dataset_name 'tester/set' is neither a local folder nor a dataset that the Hub gives to you: {wrong}"
+    )
+
+
+def test_the_published_loads_and_its_adapter_merges_over_cut_connections(world, hub):
+    assert hub.shown == {"cut": 2}
+    assert hub.said[5] == "4000000.0 12544"
     read = load_file(world / "read.safetensors")
     trained = AutoModelForImageTextToText.from_pretrained(world / "full").state_dict()
     assert read.keys() == trained.keys()

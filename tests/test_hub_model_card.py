@@ -6,14 +6,17 @@ import shutil
 
 import pytest
 import tiny
+import torch
 import yaml
 from huggingface_hub import ModelCard
-from trained import copied, train
+from trained import copied, linked, runs
 
+from mmprolong_hf.evaluation.generate import load_model
 from mmprolong_hf.evaluation.options import DocumentsOptions, EvaluationOptions, RopeOptions
+from mmprolong_hf.evaluation.plan_engine import weights_hash
 from mmprolong_hf.evaluation.plan_run import evaluate, report_run
 from mmprolong_hf.hub.card import Card
-from mmprolong_hf.hub.model_card import published_card
+from mmprolong_hf.hub.model_card import published_card, saved_weights_hash
 from mmprolong_hf.hub.model_files import find_checkpoint
 from mmprolong_hf.run_record import sha256_of
 
@@ -33,10 +36,7 @@ def plan(world, model, output, **changes):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("card")
-    base = tiny.save_checkpoint(folder / "base")
-    train(folder / "full", base)
-    train(folder / "lora", base, lora=True)
+    folder = linked(tmp_path_factory.mktemp("card"))
     tiny.save_dataset(folder / "set", test=tiny.documents(6).map(own_hash))
     evaluate(plan(folder, folder / "full", folder / "run"))
     report_run(folder / "run")
@@ -64,12 +64,13 @@ def test_the_card_tells_the_run(world):
         "| window | 131,072 tokens |",
         f"| hardware | 1 x {record['hardware'][0]['device']} |",
         f"transformers {record['versions']['transformers']}, trl ",
+        "which the recipe names by the last names of their folders",
     ):
         assert part in how, part
     assert record["hardware"][0]["seconds"] > 0
     assert "Nothing was measured." in card.sections["Evaluation"]
     assert "MMMU -3.7 and OCRBench -2.6" in card.sections["Limits"]
-    assert str(world) not in str(card)
+    assert str(runs()) not in str(card)
 
 
 def test_the_card_says_how_to_load(world):
@@ -88,7 +89,6 @@ def test_the_metadata_is_the_hubs(world):
     assert card.data.to_dict() == {
         "library_name": "transformers",
         "pipeline_tag": "image-text-to-text",
-        "language": ["en"],
         "tags": ["mmprolong_hf", "trl", "sft", "long-context", "document-question-answering"],
         "base_model": "org/base",
         "base_model_relation": "finetune",
@@ -124,7 +124,7 @@ def test_a_run_of_this_checkpoint_is_on_the_card(world):
     row = f"| cards | 600 | {cell['num']} | 0 | {cell['score']:.1f} | {cell['low']:.1f} to {cell['high']:.1f} |"
     assert row in card.sections["Evaluation"]
     assert "Nothing was measured" not in str(card)
-    assert str(world) not in str(card)
+    assert str(runs()) not in str(card)
     read = ModelCard(str(card))
     assert read.data.model_name == "long"
     assert read.data.eval_results[0].metric_value == round(cell["score"], 2)
@@ -179,6 +179,16 @@ def test_a_run_without_a_template_needs_a_card(world, tmp_path):
     (folder / "README.md").unlink()
     with pytest.raises(ValueError, match=r"README\.md is not there, and the run had no model_card_template"):
         card_of(folder)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_the_hash_of_saved_weights_is_that_of_the_loaded_model(tmp_path, family):
+    hashes = set()
+    for seed in (0, 1):
+        tiny.model(family, seed=seed).to(torch.bfloat16).save_pretrained(tmp_path, max_shard_size="100KB")
+        hashes.add(saved_weights_hash(tmp_path))
+        assert saved_weights_hash(tmp_path) == weights_hash(load_model(str(tmp_path)))
+    assert len(hashes) == 2
 
 
 def test_the_card_is_a_file_that_parses_back(world):

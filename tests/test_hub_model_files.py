@@ -4,9 +4,8 @@ import json
 import shutil
 
 import pytest
-import tiny
 from safetensors.torch import load_file, save_file
-from trained import copied, train
+from trained import copied, linked
 from transformers import AutoModelForImageTextToText
 
 from mmprolong_hf.hub.model_files import find_checkpoint
@@ -27,10 +26,7 @@ DESCRIPTION = {
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("files")
-    base = tiny.save_checkpoint(folder / "base")
-    train(folder / "full", base)
-    train(folder / "lora", base, lora=True)
+    folder = linked(tmp_path_factory.mktemp("files"))
     sharded = copied(folder / "full", folder / "sharded", "model.safetensors")
     AutoModelForImageTextToText.from_pretrained(folder / "full").save_pretrained(sharded, max_shard_size="200KB")
     write_both_formats(sharded)

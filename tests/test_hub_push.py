@@ -1,54 +1,20 @@
 """One commit or none, whatever the Hub and the machine do in between; the clients are processes of their own."""
 
 import hashlib
-import json
 import os
 import random
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
+import pushing
 import pytest
 from loopback_hub import LoopbackHub, seeded_faults
+from pushing import REPO, contents, held, push, start, write
 
 from mmprolong_hf.hub.card import Card
 
-REPO = "tester/set"
-PUSHING = Path(__file__).with_name("pushing.py")
 FAULTS = {"429": 0.1, "500": 0.1, "cut": 0.1, "lost": 0.1}
-
-
-def write(folder: Path, seed: int, shards: int = 3) -> Path:
-    """A set of some shards, which the Hub keeps as large files, and a small file."""
-    for k in range(shards):
-        path = folder / "data" / f"train-{k:05d}-of-{shards:05d}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(random.Random(f"{seed} {k}").randbytes(30_000))
-    (folder / "build_report.json").write_text(f'{{"seed": {seed}}}')
-    return folder
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def held(hub: LoopbackHub) -> dict[str, bytes]:
-    """What a reader of the branch sees, without the card and the Hub's own file."""
-    return {k: v for k, v in hub.files("dataset", REPO).items() if k not in ("README.md", ".gitattributes")}
-
-
-def start(hub: LoopbackHub, folder: Path, environment, **options) -> subprocess.Popen:
-    command = [sys.executable, str(PUSHING), options.pop("repo_id", REPO), str(folder), json.dumps(options)]
-    env = environment | hub.environment
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def push(hub: LoopbackHub, folder: Path, environment, **options) -> tuple[int, str]:
-    done = start(hub, folder, environment, **options)
-    out, err = done.communicate(timeout=120)
-    assert hub.token not in out + err
-    return done.returncode, out + err
 
 
 def test_a_push_is_one_commit_with_a_verified_listing(tmp_path, environment):
@@ -88,6 +54,7 @@ def test_another_sharding_replaces_the_earlier_one_and_leaves_other_files(tmp_pa
         assert code == 0, said
         assert held(hub) == contents(second) | {"notes.txt": b"by hand"}
         assert "4 uploaded, 3 deleted" in said
+        assert "deleted data/train-00002-of-00003.parquet\n" in said
         assert len(hub.commits("dataset", REPO)) == 4
 
 
@@ -122,7 +89,42 @@ def test_an_edit_in_the_middle_of_a_push_is_not_lost(tmp_path, environment):
         assert [commit.message for commit in hub.commits("dataset", REPO)[:2]] == ["Push", "Edited in the browser"]
 
 
-@pytest.mark.parametrize("seed", range(4))
+def test_what_another_pusher_commits_right_behind_is_not_undone(tmp_path, environment):
+    folder = write(tmp_path / "set", seed=0)
+    shard, edits = "data/train-00000-of-00003.parquet", []
+
+    def edit(number, method, path):
+        if not edits and ("POST", f"/api/datasets/{REPO}/commit/main") in hub.requests[:-1]:
+            edits.append(hub.edit("dataset", REPO, {shard: b"of another set"}))
+
+    with LoopbackHub(on_request=edit) as hub:
+        code, said = push(hub, folder, environment)
+        assert code == 0, said
+        newest, ours = hub.commits("dataset", REPO)[:2]
+        assert (newest.message, ours.message) == ("Edited in the browser", "Push")
+        assert ours.files[shard].content == contents(folder)[shard]
+        assert f"/tree/{ours.sha}" in said
+
+
+def test_what_is_there_and_does_not_fit_is_one_line_and_no_commit(tmp_path, environment):
+    folder = write(tmp_path / "set", seed=0)
+    shard = folder / "data" / "train-00000-of-00003.parquet"
+    with LoopbackHub() as hub:
+        hub.on_request = lambda number, method, path: shard.write_bytes(b"rebuilt") if "/tree/" in path else None
+        refused = [push(hub, folder, environment)]
+        assert "data/train-00000-of-00003.parquet changed while it was pushed" in refused[-1][1]
+        hub.on_request = None
+        refused.append(push(hub, folder, environment, private=True))
+        assert f"{REPO} is public already, and private was asked" in refused[-1][1]
+        hub.edit("dataset", REPO, {"README.md": b"---\nconfigs: mine\n---\n"})
+        refused.append(push(hub, folder, environment))
+        assert f"README.md of {REPO} on the Hub: the card has configs: 'mine'" in refused[-1][1]
+        assert {code for code, _ in refused} == {1}
+        assert all(said.splitlines()[-1].startswith("error: ") for _, said in refused)
+        assert held(hub) == {}
+
+
+@pytest.mark.parametrize("seed", [1, 4, 6, 8])  # the last one shows every fault, the others are quick
 def test_faults_on_the_way_change_nothing(tmp_path, environment, seed):
     folder = write(tmp_path / "set", seed=0)
     with LoopbackHub(faults=seeded_faults(seed, FAULTS)) as hub:
@@ -172,7 +174,7 @@ def test_killed_at_a_random_request_and_repeated(tmp_path, environment, seed):
 
 def test_after_a_kill_only_what_is_missing_is_uploaded(tmp_path, environment):
     folder, victim = write(tmp_path / "set", seed=0, shards=6), []
-    size = sum(len(data) for data in contents(folder).values())
+    size = sum(path.stat().st_size for path in (folder / "data").iterdir())
 
     def kill(number, method, path):
         if victim and "/commit/" in path:
@@ -186,7 +188,7 @@ def test_after_a_kill_only_what_is_missing_is_uploaded(tmp_path, environment):
         hub.drain()
         assert held(hub) == {}
         uploaded = hub.uploaded_bytes
-        assert uploaded > size
+        assert uploaded >= size
         code, said = push(hub, folder, environment)
         assert code == 0, said
         assert hub.uploaded_bytes - uploaded < 10_000  # the commit, with the small files in it
@@ -207,6 +209,7 @@ def test_a_branch_of_its_own(tmp_path, environment):
     [
         ({"HF_TOKEN": "hf_wrong"}, REPO, "the Hub answered 401"),
         ({}, "somebody-else/set", "may not write to somebody-else/set"),
+        ({"HF_TOKEN": "hf_größe"}, REPO, "the token holds letters that no token"),
         ({"HF_TOKEN": ""}, REPO, "there is no token for the Hub; set HF_TOKEN"),
         ({"HF_HUB_OFFLINE": "1"}, REPO, "HF_HUB_OFFLINE is set"),
         ({}, "a/b/c", "Repo id must be"),
@@ -215,7 +218,7 @@ def test_a_branch_of_its_own(tmp_path, environment):
 def test_refusals_are_one_line(tmp_path, environment, change, repo_id, words):
     folder = write(tmp_path / "set", seed=0)
     with LoopbackHub() as hub:
-        command = [sys.executable, str(PUSHING), repo_id, str(folder)]
+        command = [sys.executable, pushing.__file__, repo_id, str(folder)]
         env = environment | hub.environment | change
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1

@@ -92,7 +92,8 @@ def test_a_source_without_references(tmp_path):
     ):
         restore_dataset(sets().images, sets().pdfs, tmp_path / "set")
     for source in ("me/nowhere", "not/the/id of a repository"):
-        with pytest.raises(ValueError, match=f"{source} is no folder, and as a dataset of the Hub it cannot be had"):
+        told = rf"{source} is no folder, and as a dataset of the Hub it cannot be had \(.*\); name one that is there$"
+        with pytest.raises(ValueError, match=told):  # one line: "." is no "\n"
             restore_dataset(source, sets().pdfs, tmp_path / "set")
 
 

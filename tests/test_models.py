@@ -76,7 +76,7 @@ def test_an_adapter_merges_into_a_checkpoint_of_its_own(tmp_path):
         merge_adapter(base, tmp_path / "other")
     shutil.rmtree(base)
     with pytest.raises(
-        ValueError, match=r"the adapter's base .*base is neither a folder nor a model that the Hub gives"
+        ValueError, match=r"the adapter's base: .*base is neither a checkpoint folder nor a model that the Hub gives"
     ):
         merge_adapter(tmp_path / "adapter", tmp_path / "other")
 

@@ -1,16 +1,19 @@
 import json
 import logging
+import shutil
 
 import pytest
 import tiny
-from trained import train
+from trained import runs, train
 
+from mmprolong_hf.doctor.examination import examine
+from mmprolong_hf.train import main
 from mmprolong_hf.train import train as train_and_publish
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return tiny.save_checkpoint(tmp_path_factory.mktemp("publishable") / "base")
+@pytest.fixture
+def base():
+    return runs() / "base"
 
 
 def record(folder):
@@ -31,7 +34,7 @@ def test_every_checkpoint_tells_how_far_it_came(base, tmp_path):
 
 
 def test_a_resumed_run_counts_the_time_before(base, tmp_path):
-    train(tmp_path, base)
+    shutil.copytree(runs() / "full", tmp_path, dirs_exist_ok=True)
     path = tmp_path / "checkpoint-1" / "training.json"
     before = record(path.parent)
     before["hardware"][0]["seconds"] = 1000.0
@@ -70,6 +73,30 @@ def test_an_adapter_on_a_local_base_is_not_trained_to_be_published(base, tmp_pat
 def test_a_hub_that_cannot_be_reached_is_told_before_training(base, tmp_path):
     with pytest.raises(ValueError, match=r"push_to_hub: the Hub does not let me/x be made \(.*HF_HUB_OFFLINE"):
         train(tmp_path, base, push_to_hub=True, hub_model_id="me/x")
+
+
+def test_what_only_looks_makes_no_repository(base, tmp_path, capsys):
+    """Offline: where a repository were to be made, each would be refused as above."""
+    tiny.save_dataset(tmp_path / "set", train=tiny.documents(3))
+    words = f"--model_name_or_path {base} --dataset_name {tmp_path}/set --output_dir {tmp_path}/out --push_to_hub true --hub_model_id me/x".split()
+    words += [
+        "--bf16",
+        "false",
+        "--use_cpu",
+        "true",
+        "--max_length",
+        "128",
+        "--packs_per_step",
+        "2",
+        "--max_steps",
+        "2",
+    ]
+    main([*words, "--dry_run", "true"])
+    assert "tokens" in capsys.readouterr().out
+    parts = examine(words, steps=2)
+    assert not any(next(parts).is_wrong for _ in range(2))  # the device, and then the trainer is made
+    with pytest.raises(SystemExit, match="the Hub does not let me/x be made"):
+        main(words)
 
 
 def test_without_a_template_the_card_is_trls(base, tmp_path, caplog):

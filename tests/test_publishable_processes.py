@@ -30,6 +30,12 @@ bf16: false
 use_cpu: true
 # \"\"\"
 """
+# What neither huggingface_hub nor transformers nor datasets tries again
+FAULTS = {
+    ("GET", "/api/models/tester/base/revision/main"): "500",
+    ("GET", "/api/datasets/tester/reports"): "429",
+    ("HEAD", "/datasets/tester/reports/resolve/main/README.md"): "cut",
+}
 UPLOAD = """
 import sys
 from huggingface_hub import HfApi
@@ -54,6 +60,7 @@ def world(tmp_path_factory, environment):
     with LoopbackHub() as hub:
         hub.client = environment | hub.environment
         run(["-c", UPLOAD], hub.client, folder)
+        hub.faults = lambda number, method, path: FAULTS.get((method, path), "")
         hub.done = run(["recipe.yaml"], hub.client, folder)
         yield folder, hub
 
@@ -65,6 +72,7 @@ def test_it_publishes_once_at_the_end(world):
     assert files["model.safetensors"] == (folder / "out" / "model.safetensors").read_bytes()
     assert not [name for name in files if name.endswith((".bin", ".pt", ".pth"))]
     assert f"{hub.url}/tester/long/tree/" in hub.done.stdout
+    assert hub.shown == {"500": 2, "429": 2, "cut": 2}  # and a Hub that was busy when base and data were loaded
 
 
 def test_the_card_pins_base_and_data(world):

@@ -163,6 +163,10 @@ def test_a_file_of_other_questions_is_not_taken(built, fresh, tmp_path):
         ({"fingerprint": "other"}, "is of other questions"),
         ({"samples": content["samples"][1:]}, "is of other questions"),
         ({"samples": [{"grade": "fine", "note": ""}] * NUM}, "has a grade that is none of"),
+        ({"samples": [None] * NUM}, "has a grade that is none of"),
+        ({"samples": "x" * NUM}, "is of other questions"),
+        ({"reviewer": "x" * 81}, "does not say who graded"),
+        ({"reviewer": None}, "does not say who graded"),
     ]:
         (tmp_path / "other.json").write_text(json.dumps(content | change))
         browser.choose_file("#file", tmp_path / "other.json")
@@ -205,10 +209,21 @@ def test_without_a_name_nothing_is_exported(built, fresh):
 def test_a_browser_that_keeps_nothing_says_so(built, fresh):
     browser = fresh(built[1])
     assert not browser.text("#warning")
+    leave = "const e = new Event('beforeunload', {cancelable: true}); dispatchEvent(e); return e.defaultPrevented"
+    browser.press("1")
+    assert not browser.run(leave)
     browser.run("Storage.prototype.setItem = () => { throw new Error('full'); }")
     browser.press("1")
     assert browser.text("#warning").startswith("Grades cannot be kept in this browser (full): export them")
-    assert browser.text("#graded") == f"1 of {NUM} graded"
+    assert browser.text("#graded") == f"2 of {NUM} graded"
+    assert browser.run(leave)  # the browser asks before the page is closed
+    file = download(browser, lambda: browser.click("#export"))
+    assert not browser.run(leave)
+    browser.choose_file("#file", file)
+    assert "Replace the 2 grades" in browser.answer(accept=True)
+    browser.wait_until(lambda: browser.run(leave), "what was taken over is not kept either")
+    assert browser.text("#warning").startswith("Grades cannot be kept")
+    browser.run("unsaved = false")  # let the next test open its page
 
 
 def test_grades_of_another_tab_are_taken_over(built, fresh):

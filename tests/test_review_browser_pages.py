@@ -50,6 +50,8 @@ def test_boxes_lie_on_their_evidence_at_every_zoom_and_can_be_switched_off(page,
             for seen, expected in boxes:
                 assert seen == pytest.approx(expected, abs=1)
         assert browser.text("#zoom") == "156 %"
+        browser.press("ArrowRight")  # to the side, not to the next question
+        assert browser.run("return document.getElementById('pages').scrollLeft") > 0
         browser.press("j")
     visibility = "return getComputedStyle(document.getElementById('box-0')).visibility"
     assert browser.run(visibility) == "visible"
@@ -201,3 +203,19 @@ def test_all_text_is_readable_and_all_buttons_are_in_sight(page, fresh, scheme, 
             browser.run("move(SET.samples.length)")
     browser.resize(1280, 720)
     browser.colours("light")
+
+
+def test_in_a_narrow_window_nothing_is_cut_off(page, fresh):
+    browser = fresh(page)
+    wide = (
+        "return [...document.querySelectorAll('button:not(#strip *), #note, #question, .box, dialog[open] p')].filter((node) => {"
+        "const r = node.getBoundingClientRect(); return node.checkVisibility() && (r.left < 0 || r.right > innerWidth)})"
+        ".map((node) => node.id || node.className)"
+    )
+    for width in (320, 640, 900):  # 1280 pixels at 400, 200 and 142 %
+        browser.resize(width, 480)
+        for action in ("move(0)", "$('keys').showModal()", "$('keys').close(); move(SET.samples.length)"):
+            browser.run(action)
+            assert browser.run(wide) == [], (width, action)
+            assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+    browser.resize(1280, 720)

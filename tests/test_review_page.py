@@ -2,13 +2,18 @@
 
 import json
 import re
+import resource
+import subprocess
+import sys
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from review_set import asked, document, write_set
+from synthetic_pdf import built, report
 
-from mmprolong_hf.review.page import MAX_SIZE, write_review
+from mmprolong_hf.review.page import MAX_PIXELS, write_review
 from mmprolong_hf.review.sample import draw_sample
 
 
@@ -51,14 +56,15 @@ def test_the_page_holds_the_sample_in_the_order_of_the_draw(folder, tmp_path):
 
 
 def test_a_large_page_is_made_smaller_and_a_small_one_is_not(tmp_path):
-    sizes = {1: (300, 400), 2: (1500, 3400), 3: (4800, 500)}
+    sizes = {1: (300, 400), 2: (2400, 6800), 3: (700, 14000)}
     documents = [document(d, [asked("Q?", page=1)], num_pages=1, size=size) for d, size in sizes.items()]
     write_review(write_set(tmp_path / "set", documents), tmp_path / "out")
     shown = []
     for path in sorted((tmp_path / "out" / "pages").iterdir()):
         with Image.open(path) as image:
             shown.append(image.size)
-    assert shown == [(300, 400), (750, MAX_SIZE[1]), (MAX_SIZE[0], 250)]
+    assert shown == [(300, 400), (1200, 3400), (452, 9033)]  # a page of 1:20 is 452 wide, and can be read
+    assert all(0.999 < width * height / MAX_PIXELS < 1.001 for width, height in shown[1:])
 
 
 def test_hostile_text_is_in_the_file_as_json_alone(tmp_path):
@@ -98,3 +104,44 @@ def test_after_a_failure_nothing_is_left(folder, tmp_path):
     with pytest.raises(ValueError, match=r"has no data/\*\.parquet"):
         write_review(folder, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_disk_that_takes_no_more_is_one_line_and_no_page_is_cut_off(tmp_path):
+    row = document(1, [asked("Where?", page=1)], num_pages=1)
+    Image.effect_noise((600, 800), 90).save(buffer := BytesIO(), "png")
+    row["images"][0]["bytes"] = buffer.getvalue()
+    folder = write_set(tmp_path / "set", [row])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # bytes: the page has more, index.html has not
+    try:
+        with pytest.raises(
+            ValueError, match=r"out cannot be written \(.*File too large.*; make room, or name a folder"
+        ):
+            write_review(folder, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"cannot be written \(.*Not a directory"):
+        write_review(folder, tmp_path / "file" / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "set"]
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(folder, tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    (tmp_path / f".out.{child.pid}.partial" / "pages").mkdir(parents=True)
+    write_review(folder, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "set"]
+
+
+def test_a_page_that_cannot_be_opened_is_named(tmp_path, monkeypatch):
+    row = document(1, [asked("Where?", page=2)])
+    row["images"][2]["bytes"] = row["images"][2]["bytes"][:60]
+    with pytest.raises(ValueError, match=r"page 3 of document-1\.pdf cannot be opened"):
+        write_review(write_set(tmp_path / "broken", [row]), tmp_path / "out")
+    compact = write_set(tmp_path / "compact", [built(report(tmp_path / "a.pdf"), pages__store="pdf").row])
+    monkeypatch.delattr("mmprolong_hf.synthesis.pages")
+    monkeypatch.setitem(sys.modules, "mmprolong_hf.synthesis.pages", None)
+    with pytest.raises(ValueError, match=r"page \d+ of a.pdf cannot be opened: .*install mmprolong_hf\[pdf\]"):
+        write_review(compact, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

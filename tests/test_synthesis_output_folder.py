@@ -64,6 +64,15 @@ def test_only_folders_of_dead_processes_are_removed(place):
     assert {path.name for path in place.glob(".set.*")} == {partial.name, f".set.{os.getppid()}.partial"}
 
 
+def test_what_is_removed_is_of_this_folder_alone(place):
+    mine, others = place / ".set[1].999999999.partial", place / ".set[1].more.999999999.partial"
+    for folder in (mine, others):
+        folder.mkdir(parents=True)
+    partial_folder(place / "set[1]")
+    assert not mine.exists()
+    assert others.exists()
+
+
 def test_a_lock_is_held_until_the_end_of_the_block(place):
     code = "import sys; from pathlib import Path; from mmprolong_hf.synthesis.output_folder import one_build\n"
     code += "with one_build(Path(sys.argv[1])): pass"

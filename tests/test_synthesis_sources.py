@@ -54,6 +54,19 @@ def test_a_list_tells_where_a_pdf_is_from_and_its_licence(folder, ending):
     ]
 
 
+def test_absolute_paths_are_named_without_the_folders_above_all(folder):
+    path = folder / "list.txt"
+    path.write_text(f"{folder}/more/c.pdf\n{folder}/b.pdf\n")
+    assert [(item["source"], item["path"]) for item in find_pdfs(path)] == [
+        (name, str(folder / name)) for name in ("b.pdf", "more/c.pdf")
+    ]
+    path.write_text(f"{folder}/more/c.pdf\nb.pdf\n")  # of both kinds
+    assert [item["source"] for item in find_pdfs(path)] == ["b.pdf", "more/c.pdf"]
+    path.write_text(f"{folder}/b.pdf\nb.pdf\n")
+    with pytest.raises(ValueError, match="names 1 paths twice"):
+        find_pdfs(path)
+
+
 def test_what_is_no_source(folder):
     with pytest.raises(ValueError, match="nowhere is not a folder, nor a list of paths"):
         find_pdfs(folder / "nowhere")
@@ -88,6 +101,11 @@ def test_what_is_no_source(folder):
             "a.jsonl",
             '{"path": "b.pdf", "url": ["u"]}\n',
             r"a\.jsonl, line 1: the url is \['u'\], expected text, or no url",
+        ),
+        (
+            "a.jsonl",
+            '{"path": "b.pdf", "url": "https://me:secret@example.org/b.pdf"}\n',
+            r"a\.jsonl, line 1: the url holds an @ before its path, expected one without",
         ),
         ("a.parquet", "b.pdf", r"a\.parquet is no Parquet file"),
         ("a.txt", "B\udcfccher.pdf\n", r"a\.txt is not in UTF-8"),

@@ -9,7 +9,10 @@ import typer
 publish = typer.Typer(no_args_is_help=True, help="Publish a dataset or a checkpoint on the Hub.")
 
 RepoId = Annotated[str, typer.Argument(help="name/repository on the Hub; made if it does not exist.")]
-Private = Annotated[bool | None, typer.Option("--private/--public", help="Of a repository that is made.")]
+Private = Annotated[
+    bool | None,
+    typer.Option("--private/--public", help="Of a repository that is made; one that is there has to be so."),
+]
 Revision = Annotated[str | None, typer.Option(help="Branch to push to, made if it does not exist; main if not given.")]
 
 
@@ -55,10 +58,13 @@ def publish_dataset(
 
     choices = tuple(each.value for each in pages or ())
     options = {"pdfs": pdfs, "reviews": tuple(review or ())} | ({"pages": choices} if choices else {})
+    plan = dataset.plan_dataset(folder, repo_id, **options)
     if dry_run:
-        typer.echo(str(dataset.plan_dataset(folder, repo_id, **options)))
+        typer.echo(str(plan))
         return
-    typer.echo(str(dataset.publish_dataset(folder, repo_id, **options, private=private, revision=revision)))
+    for note in plan.notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(str(dataset.push_dataset(plan, private=private, revision=revision)))
 
 
 @publish.command("model")

@@ -1,11 +1,12 @@
 """Loading a checkpoint with its context extended, and choosing which of its parts are trained."""
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import torch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 from peft import LoraConfig, PeftConfig, PeftModel
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel, ProcessorMixin
 from trl import ModelConfig, get_peft_config
@@ -13,6 +14,7 @@ from trl import ModelConfig, get_peft_config
 from mmprolong_hf.attention import PACKED_ATTENTION, choose_attention
 from mmprolong_hf.config import MMProLongConfig
 from mmprolong_hf.encoding import image_limits, load_processor, save_processor
+from mmprolong_hf.hub.loading import from_hub
 from mmprolong_hf.old_readers import write_for_old_readers
 from mmprolong_hf.rope import FAMILIES, extend_context, write_both_formats
 from mmprolong_hf.run_record import RECIPE, RECORD, read_record, write_record
@@ -20,8 +22,8 @@ from mmprolong_hf.sharing import Parts
 
 # Matched against whole module paths: the vision tower has layers of the same names.
 LANGUAGE_LINEARS = r".*\.language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
-
-
+# What is read of a model on the Hub; in folders of it may be checkpoints of its training
+DESCRIPTION, WEIGHTS, OTHERS = ("*.json", "*.jinja", "*.txt", "*.yaml"), ("*.safetensors",), ("*/*.safetensors",)
 PARTS = ("language_model", "merger", "vision_tower")
 
 
@@ -40,20 +42,49 @@ def load_model(name_or_path: str, args: MMProLongConfig, **kwargs) -> PreTrained
     """
     config = load_config(name_or_path, args, revision=kwargs.get("revision"))
     kwargs.setdefault("attn_implementation", choose_attention())
+    kwargs |= {"config": config, "local_files_only": True}
+    fetch(name_or_path, kwargs.get("revision"))
     try:
-        return AutoModelForImageTextToText.from_pretrained(name_or_path, config=config, **kwargs)
+        return AutoModelForImageTextToText.from_pretrained(name_or_path, **kwargs)
     except ImportError as error:  # an attention whose package is not installed
         raise ValueError(f"attn_implementation is {kwargs['attn_implementation']!r}, but {error}") from error
+    except OSError as error:
+        raise ValueError(f"the weights of {name_or_path} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def fetch(name_or_path: str | Path, revision: str | None = None, *, weights: bool = True) -> Path:
+    """
+    The folder of a model, brought from the Hub into the cache, to be read from there alone (`local_files_only`): transformers gives up at a failure that
+    passes, and takes an optional file that it did not get for one that is not there.
+
+    Args:
+        name_or_path (`str` or `Path`): Hub id, or a folder, which stays as it is.
+        revision (`str`, *optional*): Of the Hub id.
+        weights (`bool`): Those too, or only what describes the model and its processor.
+
+    Raises:
+        ValueError: when it is neither, or the Hub does not give it.
+    """
+    if Path(name_or_path).is_dir():
+        return Path(name_or_path)
+    patterns = [*DESCRIPTION, *WEIGHTS] if weights else DESCRIPTION
+    load = partial(
+        snapshot_download, str(name_or_path), revision=revision, allow_patterns=patterns, ignore_patterns=OTHERS
+    )
+    refusal = f"{name_or_path} is neither a checkpoint folder nor a model that the Hub gives to you"
+    try:
+        return Path(from_hub(load, refusal))
+    except (HFValidationError, OfflineModeIsEnabled) as error:
+        raise ValueError(f"{refusal}: {str(error).splitlines()[0]}") from error
 
 
 def load_config(name_or_path: str, args: MMProLongConfig, revision: str | None = None) -> PreTrainedConfig:
     """The config that [`load_model`] builds the model with."""
+    fetch(name_or_path, revision, weights=False)
     try:
-        config = AutoConfig.from_pretrained(name_or_path, revision=revision)
+        config = AutoConfig.from_pretrained(name_or_path, revision=revision, local_files_only=True)
     except OSError as error:
-        raise ValueError(
-            f"{name_or_path} is neither a checkpoint folder nor a model that the Hub gives to you: {error}"
-        ) from error
+        raise ValueError(f"{name_or_path} is no checkpoint that can be read: {str(error).splitlines()[0]}") from error
     if config.model_type not in FAMILIES:
         raise ValueError(f"{name_or_path} is a {config.model_type!r} model, expected one of: {', '.join(FAMILIES)}")
     if not args.extend_context:
@@ -190,12 +221,12 @@ def merge_adapter(adapter: str | Path, destination: str | Path) -> None:
     adapter = adapter_folder(adapter)
     found = PeftConfig.from_pretrained(adapter)
     base, config = found.base_model_name_or_path, AutoConfig.from_pretrained(adapter)
+    options = {"dtype": "auto", "revision": found.revision, "local_files_only": True}
     try:
-        model = AutoModelForImageTextToText.from_pretrained(base, config=config, dtype="auto", revision=found.revision)
-    except OSError as error:
-        raise ValueError(
-            f"the adapter's base {base} is neither a folder nor a model that the Hub gives to you: {error}"
-        ) from error
+        fetch(base, found.revision)
+        model = AutoModelForImageTextToText.from_pretrained(base, config=config, **options)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"the adapter's base: {str(error).splitlines()[0]}") from error
     PeftModel.from_pretrained(model, adapter).merge_and_unload().save_pretrained(destination)
     save_processor(load_processor(adapter), destination)
     write_both_formats(destination)
@@ -213,14 +244,7 @@ def adapter_folder(adapter: str | Path) -> Path:
     Raises:
         ValueError: when it is neither, or holds no adapter with its extended config.
     """
-    folder = Path(adapter)
-    if not folder.is_dir():
-        try:
-            folder = Path(snapshot_download(str(adapter), ignore_patterns=["*.bin", "*.pt", "*.pth"]))
-        except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-            raise ValueError(
-                f"{adapter} is neither a folder nor an adapter that the Hub gives to you: {str(error).splitlines()[0]}"
-            ) from error
+    folder = fetch(adapter, weights=False)
     if not (folder / "adapter_config.json").is_file() or not (folder / "config.json").is_file():
         raise ValueError(f"{adapter} holds no adapter_config.json with the config.json it was trained with")
-    return folder
+    return fetch(adapter)

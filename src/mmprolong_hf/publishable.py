@@ -13,7 +13,7 @@ from mmprolong_hf.cards import LICENSES, local_card, read_template
 from mmprolong_hf.checkpoints import raised_on_all_ranks
 from mmprolong_hf.encoding import image_limits
 from mmprolong_hf.hub.model import publish_model
-from mmprolong_hf.hub.push import Pushed
+from mmprolong_hf.hub.pushed import Pushed
 from mmprolong_hf.hub_options import HubOptions
 from mmprolong_hf.resumable import ResumableTrainer
 from mmprolong_hf.run_record import RunSource, RunTime, describe_base, sha256_of, versions, write_record

@@ -16,7 +16,7 @@ ARGUMENTS = (DataArguments, MMProLongConfig, ModelConfig)
 # The one line that makes YAML a program is, to YAML, a key that begins so.
 PROGRAM_KEY = "if __name__"
 # What another who trains a recipe again has elsewhere, or does not want
-LOCAL = {"push_to_hub", "resume_from_checkpoint", "model_card_template", "dry_run", "run_name", "logging_dir", "report_to", "project", "trackio_space_id", "trackio_bucket_id"}  # fmt: skip
+LOCAL = {"push_to_hub", "resume_from_checkpoint", "model_card_template", "dry_run", "run_name", "logging_dir", "report_to", "project", "trackio_space_id", "trackio_static_space_id", "trackio_bucket_id"}  # fmt: skip
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -138,7 +138,7 @@ def parse_recipe(argv: Sequence[str]) -> tuple[DataArguments, MMProLongConfig, M
 def resolve_recipe(argv: Sequence[str]) -> dict:
     """
     What a recipe and a command line say together, for another to train the same: without what belongs to one machine or one account
-    (`LOCAL`, and where it is published), and with the last name of `output_dir`.
+    (`LOCAL`, and where it is published), and with the last names of folders: where they lie says who trained, and nobody else has them.
 
     Args:
         argv (`Sequence[str]`): As for [`parse_recipe`], which has accepted it.
@@ -146,11 +146,11 @@ def resolve_recipe(argv: Sequence[str]) -> dict:
     Example:
 
     ```python
-    >>> said = {"model_name_or_path": "org/base", "dataset_name": "org/set", "output_dir": "/scratch/run", "hub_model_id": "me/run"}
+    >>> said = {"model_name_or_path": "/home/me/base", "dataset_name": "org/set", "output_dir": "/scratch/run", "hub_model_id": "me/run"}
     >>> path = Path(getfixture("tmp_path")) / "r.yaml"
     >>> _ = path.write_text(yaml.safe_dump(said))
     >>> resolve_recipe([str(path), "--learning_rate", "2e-5", "--no_share_documents"])
-    {'dataset_name': 'org/set', 'learning_rate': 2e-05, 'model_name_or_path': 'org/base', 'output_dir': 'run', 'share_documents': False}
+    {'dataset_name': 'org/set', 'learning_rate': 2e-05, 'model_name_or_path': 'base', 'output_dir': 'run', 'share_documents': False}
 
     ```
     """
@@ -158,10 +158,14 @@ def resolve_recipe(argv: Sequence[str]) -> dict:
     words = {word.split("=", 1)[0] for word in rest}
     said = recipe.keys() | {action.dest for action in parser._actions if words.intersection(action.option_strings)}
     values = vars(parser.parse_args(rest))
-    resolved = {name: values[name] for name in sorted(said) if not name.startswith("hub_") and name not in LOCAL}
-    if "output_dir" in resolved:
-        resolved["output_dir"] = Path(resolved["output_dir"]).name
-    return resolved
+    kept = [name for name in sorted(said) if not name.startswith("hub_") and name not in LOCAL]
+    return {name: Path(values[name]).name if _is_folder(name, values[name]) else values[name] for name in kept}
+
+
+def _is_folder(key: str, value: object) -> bool:
+    return key == "output_dir" or (
+        isinstance(value, str) and "/" in value and (value[0] in "/~." or Path(value).exists())
+    )
 
 
 def _parser(argv: Sequence[str]) -> tuple[HfArgumentParser, list[str], dict]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from signal import Signals
 
@@ -14,7 +15,8 @@ from trl import ModelConfig, get_quantization_config
 from mmprolong_hf.config import DataArguments, MMProLongConfig
 from mmprolong_hf.dry_run import dry_run
 from mmprolong_hf.encoding import load_processor
-from mmprolong_hf.models import load_model, lora_config
+from mmprolong_hf.hub.loading import from_hub
+from mmprolong_hf.models import fetch, load_model, lora_config
 from mmprolong_hf.preemption import stop_with_the_launcher
 from mmprolong_hf.recipe import parse_recipe, resolve_recipe
 from mmprolong_hf.resume import resolve
@@ -33,12 +35,15 @@ def load_documents(data: DataArguments, split: str) -> Dataset:
     local = Path(data.dataset_name)
     if local.is_dir() and not any(local.rglob("*.parquet")):
         raise ValueError(f"dataset_name {local} holds no Parquet file; make it with `mmprolong build PDFS {local}`")
+    load = partial(load_dataset, data.dataset_name, data.dataset_config, split=split, revision=data.dataset_revision)
+    if local.is_dir():
+        return load()
+    refusal = f"dataset_name {data.dataset_name!r} is neither a local folder nor a dataset that the Hub gives to you"
     try:
-        return load_dataset(data.dataset_name, data.dataset_config, split=split, revision=data.dataset_revision)
+        return from_hub(load, refusal)
     except (DatasetNotFoundError, ConnectionError, FileNotFoundError) as error:
         raise ValueError(
-            f"dataset_name {data.dataset_name!r} is neither a local folder nor a dataset that the Hub gives to you ({error}); "
-            "make one with `mmprolong build PDFS FOLDER` and pass the folder"
+            f"{refusal} ({error}); make one with `mmprolong build PDFS FOLDER` and pass the folder"
         ) from error
 
 
@@ -75,11 +80,13 @@ def make_trainer(
         ValueError: when something the recipe names does not exist or does not fit.
     """
     _check_output(args, lora=model.use_peft)
+    fetch(model.model_name_or_path, model.model_revision, weights=False)
     processor = load_processor(
         model.model_name_or_path,
         min_pixels=args.min_pixels,
         max_pixels=args.max_pixels,
         revision=model.model_revision,
+        local_files_only=True,
     )
     kwargs = {"dtype": model.dtype, "revision": model.model_revision}
     if model.attn_implementation is not None:

@@ -1,5 +1,6 @@
 """The results for a model card: the `model-index` block that the Hub reads."""
 
+import re
 from collections.abc import Mapping
 
 import yaml
@@ -72,13 +73,16 @@ def results_text(report: Mapping) -> str:
             failed = row.get("num_failed", "")
             lines.append(f"| {name} | {at} | {row['num']} | {failed} | {row['score']:.1f} | {span(row)} |")
         lines.append("")
+    skipped = report["num_skipped"]
+    left_out = f", and {skipped} questions that could not be asked are in no mean" if skipped else ""
     lines += [
-        f"Scores are from 0 to 100; what failed counts as 0, and {report['num_skipped']} questions that could not be asked are in no mean.",
+        f"Scores are from 0 to 100; what failed counts as 0{left_out}.",
         f"Measured with `mmprolong evaluate`{_settings(report)}.",
     ]
-    return "\n".join([*lines, *(f"\n{note}" for note in report["notes"]), ""])
+    return "\n".join([*lines, *(f"\n{note}" for note in report["notes"]), "", ""])
 
 
 def _settings(report: Mapping) -> str:
-    """Of the engine, without where the model lay or which address it had."""
-    return "" if report["processor"] is not None else f": {report['engine'].removeprefix(report['model']).strip(' ,')}"
+    """What the engine says of itself in brackets: type, rotary embedding, pages, versions; not where the model lay."""
+    found = re.search(r" \([^()]*\)", report["engine"])
+    return found[0] if found and report["processor"] is None else ""

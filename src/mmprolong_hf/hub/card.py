@@ -11,7 +11,7 @@ import yaml
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_RECORD = re.compile(r"\n*<!-- mmprolong_hf wrote (\{.*?\}) -->\n*\Z")
+_RECORD, _END = "<!-- mmprolong_hf wrote {", "} -->"
 TOP = "(top)"  # how the section before the first heading is called
 # Lists of configs: what is wrong in them makes the data unreadable, so the entries of what is pushed are always the pushed ones
 _BY_CONFIG = ("configs", "dataset_info")
@@ -48,15 +48,19 @@ class Card:
     @classmethod
     def parse(cls, text: str) -> "Card":
         """
+        Args:
+            text (`str`): Of the file. Ends of line become "\\n".
+
         Raises:
             ValueError: when what stands between the first two "---" is no YAML of names and values.
         """
-        text, record = _split_record(text.removeprefix("\ufeff"))
+        text, record = _split_record(text.removeprefix("\ufeff").replace("\r\n", "\n"))
         found = _FRONT_MATTER.match(text)
         try:
             metadata = (yaml.safe_load(found[1]) if found else None) or {}
         except yaml.YAMLError as error:
-            raise ValueError(f"the metadata of the card is no YAML ({error}); mend what stands between ---") from error
+            where = " ".join(str(error).split())
+            raise ValueError(f"the metadata of the card is no YAML ({where}); mend what stands between ---") from error
         if not isinstance(metadata, dict):
             raise ValueError(f"the metadata of the card is {metadata!r}, expected names with values between ---")
         return cls(metadata, _split(text[found.end() :] if found else text), record)
@@ -65,10 +69,14 @@ class Card:
         top = ""
         if self.metadata:
             top = f"---\n{yaml.safe_dump(self.metadata, sort_keys=False, allow_unicode=True, width=10**6)}---\n"
-        body = "".join(f"## {name}\n{text}" if name else text for name, text in self.sections.items())
+        body = ""
+        for name, text in self.sections.items():
+            body += "\n" if name and body and not body.endswith("\n") else ""  # a person's text may end without one
+            body += f"## {name}\n{text}" if name else text
         if not self.record:
             return top + body
-        return f"{top}{body.rstrip()}\n\n<!-- mmprolong_hf wrote {json.dumps(self.record)} -->\n"
+        record = json.dumps(self.record).replace(">", "\\u003e")  # a heading with --> does not end the comment
+        return f"{top}{body.rstrip()}\n\n<!-- mmprolong_hf wrote {record} -->\n"
 
 
 def digests(card: Card) -> dict[str, str]:
@@ -93,7 +101,7 @@ def digests(card: Card) -> dict[str, str]:
 def merge(generated: Card, published: Card, owned: Sequence[str] = ()) -> tuple[Card, tuple[str, ...]]:
     """
     What to publish where a card is on the Hub already: every part that is still as an earlier push wrote it is replaced, and every part
-    that a person has edited, added or removed stays so.
+    that a person has edited, added or removed stays so. Comments in the YAML do not: it is written anew where a value of it changes.
 
     Args:
         generated (`Card`): As it is now made.
@@ -103,6 +111,9 @@ def merge(generated: Card, published: Card, owned: Sequence[str] = ()) -> tuple[
 
     Returns:
         `tuple[Card, tuple[str, ...]]`: The card, its record that of `generated`; and which parts of `generated` it does not hold.
+
+    Raises:
+        ValueError: when `configs` or `dataset_info` as published is no list of entries.
 
     Example:
 
@@ -160,35 +171,47 @@ def _add_new(result: dict, ours: Mapping, known: set[str]) -> dict:
 def _merge_configs(generated: Mapping, published: Mapping, owned: Sequence[str]) -> dict[str, list]:
     entries = {}
     own = {entry["config_name"] for name in _BY_CONFIG for entry in generated.get(name, ())}
+    theirs = {name: _entries(published, name) for name in _BY_CONFIG}
     others = {
-        entry["config_name"]
-        for entry in published.get("configs") or ()
-        if entry["config_name"] not in own and not any(fnmatch(path, p) for path in _paths(entry) for p in owned)
+        entry.get("config_name")
+        for entry in theirs["configs"]
+        if entry.get("config_name") not in own and not any(fnmatch(path, p) for path in _paths(entry) for p in owned)
     }
     for name in _BY_CONFIG:
-        theirs = published.get(name) or ()
-        theirs = [theirs] if isinstance(theirs, Mapping) else theirs  # a single dataset_info may stand without a list
-        kept = [entry for entry in theirs if entry.get("config_name") in others]
+        kept = [entry for entry in theirs[name] if entry.get("config_name") in others]
         entries[name] = [*generated.get(name, ()), *kept]
+    return entries
+
+
+def _entries(published: Mapping, name: str) -> list[Mapping]:
+    value = published.get(name) or []
+    entries = [value] if isinstance(value, Mapping) else value  # a single dataset_info may stand without a list
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise ValueError(
+            f"the card has {name}: {value!r}, expected a list of entries with a config_name each; mend it on the Hub"
+        )
     return entries
 
 
 def _paths(entry: Mapping) -> list[str]:
     files = entry.get("data_files") or ()
     files = [files] if isinstance(files, str) else files
-    paths = [file["path"] if isinstance(file, Mapping) else file for file in files]
+    paths = [file.get("path", ()) if isinstance(file, Mapping) else file for file in files]
     return [path for each in paths for path in ([each] if isinstance(each, str) else each)]
 
 
 def _split_record(text: str) -> tuple[str, dict[str, str]]:
-    found = _RECORD.search(text)
-    if not found:
+    """The text without the record, and the record; what a person has written behind it is part of the text."""
+    start = text.rfind(_RECORD)
+    end = text.find(_END, start)
+    if start < 0 or end < 0:
         return text, {}
     try:
-        record = json.loads(found[1])
+        record = json.loads("{" + text[start + len(_RECORD) : end] + "}")
     except json.JSONDecodeError:  # a person has written in it: then everything counts as edited
-        return text[: found.start()] + "\n", {}
-    return text[: found.start()] + "\n", record
+        record = {}
+    before, after = text[:start].rstrip("\n"), text[end + len(_END) :].lstrip("\n")
+    return f"{before}\n\n{after}" if after else f"{before}\n", record
 
 
 def _split(body: str) -> dict[str, str]:

@@ -9,7 +9,8 @@ from mmprolong_hf.hub.card import Card
 from mmprolong_hf.hub.dataset_card import Config, dataset_card, transcriptions
 from mmprolong_hf.hub.dataset_files import FEATURES, BuiltSet, read_built_set, read_split
 from mmprolong_hf.hub.dataset_pages import FORMS, check_forms, shards_of
-from mmprolong_hf.hub.push import Pushed, push
+from mmprolong_hf.hub.push import check_repo_id, push
+from mmprolong_hf.hub.pushed import Pushed
 from mmprolong_hf.review.grades import check_review, describe_reviews, read_review
 from mmprolong_hf.synthesis.output import CONFIGS, VIEWER_BYTES
 from mmprolong_hf.synthesis.output_folder import REPORT
@@ -68,6 +69,7 @@ def plan_dataset(
     """
     folder, forms = Path(folder), tuple(pages)
     check_forms(forms)
+    check_repo_id(repo_id)
     built = read_built_set(folder)
     review_files = _reviews(reviews)
     read = [read_review(path) for path in review_files.values()]
@@ -108,7 +110,7 @@ def publish_dataset(
             out. By default the form that the folder holds.
         pdfs (`Path`, *optional*): Folder or list of the PDFs, where "pdf" is asked for and the folder holds images.
         reviews (`Sequence[Path]`, *optional*): What `mmprolong review`'s page exported; published under `reviews/`.
-        private (`bool`, *optional*): Of a repository that is made.
+        private (`bool`, *optional*): Of a repository that is made; nothing is pushed to one that is there and is not so.
         revision (`str`, *optional*, defaults to `"main"`): A branch.
 
     Raises:
@@ -118,9 +120,30 @@ def publish_dataset(
     plan = plan_dataset(folder, repo_id, pages=pages, pdfs=pdfs, reviews=reviews)
     for note in plan.notes:
         warnings.warn(note, stacklevel=2)
+    return push_dataset(plan, private=private, revision=revision)
+
+
+def push_dataset(plan: DatasetPlan, *, private: bool | None = None, revision: str | None = None) -> Pushed:
+    """
+    What [`publish_dataset`] does behind its plan.
+
+    Args:
+        plan (`DatasetPlan`): Whose notes have been told.
+        private, revision: As [`publish_dataset`] takes them.
+
+    Raises:
+        ValueError: as [`~mmprolong_hf.hub.push.push`].
+    """
     message = f"Publish {', '.join(config.name for config in plan.configs)}"
     return push(
-        repo_id, "dataset", plan.files, plan.card, owned=OWNED, message=message, private=private, revision=revision
+        plan.repo_id,
+        "dataset",
+        plan.files,
+        plan.card,
+        owned=OWNED,
+        message=message,
+        private=private,
+        revision=revision,
     )
 
 

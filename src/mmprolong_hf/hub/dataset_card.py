@@ -157,11 +157,14 @@ def transcriptions(report: Mapping) -> int:
 
 
 def _renamed(card: Card, name: str, other: str) -> Card:
-    """With another name of the repository."""
-    metadata = {
-        key: value.replace(name, other) if isinstance(value, str) else value for key, value in card.metadata.items()
-    }
-    return Card(metadata, {heading: text.replace(name, other) for heading, text in card.sections.items()})
+    """With another name of the repository; one that only begins or ends like it is not it."""
+    whole = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)")
+
+    def renamed(text: str) -> str:
+        return whole.sub(lambda _: other, text)
+
+    metadata = {key: renamed(value) if isinstance(value, str) else value for key, value in card.metadata.items()}
+    return Card(metadata, {heading: renamed(text) for heading, text in card.sections.items()})
 
 
 def _with_pages(sections: Mapping[str, str], repo_id: str, pages: Mapping[str, str], told: str) -> dict[str, str]:

@@ -89,19 +89,24 @@ def shards_of(built: BuiltSet, form: str, pdfs: Path | None) -> dict[str, list[P
 
     Raises:
         ValueError: when PDFs are needed and not named, or some are not there; when pages are to be rendered and another version of
-            what rendered them is installed; when another process is at it.
+            what rendered them is installed; when another process is at it, or the folder beside the set cannot be written.
     """
     data = built.parts["data"]
     if form == built.store:
         return {split: list(files.paths) for split, files in data.items()}
     work = publish_folder(built.folder)
-    with one_build(work):
-        units = {shard: _unit(work, form, shard) for files in data.values() for shard in files.paths}
-        todo = {shard: unit for shard, unit in units.items() if not unit.exists()}
-        files = _find_all(list(todo), pdfs, built.folder) if form == "pdf" else {}
-        _write_units(todo, form, files)
-        for old in set(work.glob(f"{form}-*")) - set(units.values()):
-            shutil.rmtree(old)  # of an earlier build
+    units = {shard: _unit(work, form, shard) for files in data.values() for shard in files.paths}
+    try:
+        with one_build(work):
+            todo = {shard: unit for shard, unit in units.items() if not unit.exists()}
+            files = _find_all(list(todo), pdfs, built.folder) if form == "pdf" else {}
+            _write_units(todo, form, files)
+            for old in set(work.glob(f"{form}-*")) - set(units.values()):
+                shutil.rmtree(old)  # of an earlier build
+    except OSError as error:
+        raise ValueError(
+            f"the rows with {form} are written to {work}, and {error}; give it room and the right to write"
+        ) from error
     return {
         split: [path for shard in files.paths for path in sorted(units[shard].iterdir())]
         for split, files in data.items()

@@ -9,7 +9,8 @@ from huggingface_hub.utils import HFValidationError, validate_repo_id
 
 from mmprolong_hf.hub.model_card import published_card
 from mmprolong_hf.hub.model_files import ADAPTER_CONFIG, OWNED, CheckpointFiles, find_checkpoint
-from mmprolong_hf.hub.push import Pushed, push
+from mmprolong_hf.hub.push import check_repo_id, push
+from mmprolong_hf.hub.pushed import Pushed
 
 
 def publish_model(
@@ -37,6 +38,7 @@ def publish_model(
         ValueError: as [`~mmprolong_hf.hub.model_files.find_checkpoint`], [`~mmprolong_hf.hub.model_card.published_card`] and
             [`~mmprolong_hf.hub.push.push`]; when an adapter's base has no Hub id, or two.
     """
+    check_repo_id(repo_id)
     checkpoint = find_checkpoint(folder)
     _check_base(checkpoint, base_model)
     card = published_card(checkpoint, repo_id, evaluations, base_model)

@@ -1,16 +1,20 @@
 """A published checkpoint's card: what its run was, and what was measured of it."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
+import torch
 from huggingface_hub.repocard_data import eval_results_to_model_index
+from safetensors import safe_open
+from transformers import AutoConfig, AutoModelForImageTextToText
+from transformers.core_model_loading import revert_weight_conversion
 
 from mmprolong_hf.cards import EVALUATION, NOT_MEASURED, model_card
-from mmprolong_hf.evaluation.generate import load_model
 from mmprolong_hf.evaluation.model_index import eval_results, results_text
-from mmprolong_hf.evaluation.plan_engine import extended_config, weights_hash
 from mmprolong_hf.evaluation.vllm_engine import weights_files_hash
 from mmprolong_hf.hub.card import Card, merge
 from mmprolong_hf.hub.model_files import CheckpointFiles
@@ -108,5 +112,25 @@ def _check_model(folder: Path, run: Mapping, checkpoint: CheckpointFiles, repo_i
 def _weights(checkpoint: CheckpointFiles, engine: str) -> str:
     if engine == "vllm":
         return weights_files_hash(checkpoint.folder)
-    folder = str(checkpoint.folder)
-    return weights_hash(load_model(folder, extended_config(folder, None)))
+    return saved_weights_hash(checkpoint.folder)
+
+
+def saved_weights_hash(folder: Path) -> str:
+    """
+    [`~mmprolong_hf.evaluation.plan_engine.weights_hash`] of the model that a folder holds, read from its files: of a large one, a few
+    rows of each tensor instead of all of them in memory.
+    """
+    config = AutoConfig.from_pretrained(folder)
+    with torch.device("meta"):  # names and their order, without weights
+        model = AutoModelForImageTextToText.from_config(config)
+    digest = hashlib.sha256()
+    with ExitStack() as stack:
+        where = {}
+        for path in folder.glob("model*.safetensors"):
+            file = stack.enter_context(safe_open(path, "pt"))
+            where |= dict.fromkeys(file.keys(), file)
+        for name, parameter in model.named_parameters():
+            (saved,) = revert_weight_conversion(model, {name: parameter})  # what it is called in a file
+            beginning = where[saved].get_slice(saved)[:64].flatten()[:64].to(config.dtype)
+            digest.update(name.encode() + beginning.float().numpy().tobytes())
+    return digest.hexdigest()

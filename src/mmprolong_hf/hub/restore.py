@@ -5,18 +5,20 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 
 from mmprolong_hf.hub.card import Card
 from mmprolong_hf.hub.dataset_card import build_of, restored_card
 from mmprolong_hf.hub.dataset_documents import find_documents
 from mmprolong_hf.hub.dataset_files import read_splits
 from mmprolong_hf.hub.dataset_pages import FORMS
+from mmprolong_hf.hub.loading import from_hub
 from mmprolong_hf.synthesis.output import CONFIGS, write_documents
 from mmprolong_hf.synthesis.output_folder import FILES, PARTS, REPORT, partial_folder, replace_earlier
 from mmprolong_hf.synthesis.plan import fingerprint
@@ -115,15 +117,12 @@ def _fetch(source: str | Path, revision: str | None) -> Path:
     folder, needed = Path(source), (REFERENCES, "README.md", REPORT, CHART)
     if not folder.is_dir():
         wanted = [f"{name}/*" if name in (REFERENCES, COPIED) else name for name in (*needed, COPIED)]
+        load = partial(snapshot_download, str(source), repo_type="dataset", revision=revision, allow_patterns=wanted)
+        refusal = f"{source} is no folder, and as a dataset of the Hub it cannot be had"
         try:
-            folder = Path(
-                snapshot_download(str(source), repo_type="dataset", revision=revision, allow_patterns=wanted)
-            )
-        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
-            raise ValueError(
-                f"{source} is no folder, and as a dataset of the Hub it cannot be had ({error}); name one that is there, and log in "
-                "if it is private"
-            ) from error
+            folder = Path(from_hub(load, refusal))
+        except (HFValidationError, OfflineModeIsEnabled) as error:
+            raise ValueError(f"{refusal} ({' '.join(str(error).split())}); name one that is there") from error
     if missing := [name for name in needed if not (folder / name).exists()]:
         raise ValueError(
             f"{source} has no {', '.join(missing)}: expected a dataset that was published with --pages references; one that holds "

@@ -1,6 +1,7 @@
 """Calls of the Hub that are tried again where their failure may pass."""
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -8,6 +9,7 @@ from typing import TypeVar
 import httpx2  # huggingface_hub's own
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import parse_ratelimit_headers
+from tqdm import tqdm
 
 ATTEMPTS = 8
 LONGEST_PAUSE = 60.0  # seconds
@@ -31,8 +33,20 @@ def persistently(call: Callable[[], T]) -> T:
         except FAILURES as error:
             if not is_passing(error):
                 raise
-            time.sleep(pause(error, attempt))
+            wait(error, attempt)
     return call()
+
+
+def wait(error: BaseException, attempt: int) -> None:
+    """Wait before the next try, and say so: the longest pauses take a minute."""
+    seconds = pause(error, attempt)
+    tqdm.write(f"the Hub: {one_line(root_of(error))}; again in {seconds:.0f} s", file=sys.stderr)
+    time.sleep(seconds)
+
+
+def one_line(error: BaseException) -> str:
+    """An error's first words; those of huggingface_hub go over several lines."""
+    return " ".join(str(error).split())[:200]
 
 
 def root_of(error: BaseException) -> BaseException:
@@ -60,3 +74,18 @@ def pause(error: BaseException, attempt: int) -> float:
         if headers.get("Retry-After", "").isdigit():
             return int(headers["Retry-After"])
     return min(LONGEST_PAUSE, 2.0**attempt)
+
+
+def refusal(error: Exception, repo_id: str, endpoint: str) -> str:
+    """One line of what came out of a call, and what to do."""
+    words = one_line(error)
+    if not isinstance(error, HfHubHTTPError):
+        return f"the Hub at {endpoint} cannot be reached ({words}); the same command goes on later"
+    status = error.response.status_code
+    reason = {
+        401: "the token is missing, wrong or expired; set HF_TOKEN to one that may write",
+        403: f"the token may not write to {repo_id}; take one with write access to that namespace",
+        404: f"{repo_id} does not exist or is not shown to this token",
+        429: "too many requests; the same command goes on later",
+    }.get(status, "the same command goes on with what is missing" if status >= 500 else "see its words")
+    return f"the Hub answered {status} ({error.server_message or words}): {reason}"

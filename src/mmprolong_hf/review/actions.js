@@ -1,5 +1,7 @@
 // What a person does: keys and buttons.
 
+const SCROLL = 80; // pixels
+
 function say(text) {
   $("said").textContent = text;
 }
@@ -37,6 +39,12 @@ function setZoom(value) {
   $("zoom").textContent = `${Math.round(100 * zoom)} %`;
 }
 
+// To the side: on a page that is larger than its frame, else to the next question
+function aside(step) {
+  if (zoom > 1) $("pages").scrollBy(SCROLL * step, 0);
+  else move(state.current + step);
+}
+
 function toggleBoxes() {
   const hidden = document.body.classList.toggle("plain");
   $("boxes").setAttribute("aria-pressed", String(!hidden));
@@ -48,9 +56,9 @@ function askName() {
 }
 
 const KEYS = {
-  ArrowRight: () => move(state.current + 1),
+  ArrowRight: () => aside(1),
   j: () => move(state.current + 1),
-  ArrowLeft: () => move(state.current - 1),
+  ArrowLeft: () => aside(-1),
   k: () => move(state.current - 1),
   n: () => $("note").focus(),
   u: undo,
@@ -107,8 +115,13 @@ $("file").addEventListener("change", async () => {
   const [file] = $("file").files;
   $("file").value = ""; // the same file can be chosen again
   if (!file) return;
-  warn(importReview(await file.text()));
+  warn(""); // of an earlier file
+  const refusal = importReview(await file.text());
+  if (refusal) warn(refusal);
   show();
+});
+addEventListener("beforeunload", (event) => {
+  if (unsaved) event.preventDefault(); // the browser asks
 });
 // Another tab of the same page
 addEventListener("storage", (event) => {

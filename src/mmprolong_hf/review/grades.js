@@ -13,6 +13,7 @@ let state = read() ?? {
   seconds: [], // that each grade took
 };
 let since = performance.now();
+let unsaved = false; // grades that are neither in this browser nor in a file
 
 function read() {
   try {
@@ -26,7 +27,9 @@ function read() {
 function keep() {
   try {
     localStorage.setItem(KEY, JSON.stringify(state));
+    unsaved = false;
   } catch (error) {
+    unsaved = true;
     warn(`Grades cannot be kept in this browser (${error.message}): export them before you leave the page.`);
   }
 }
@@ -98,6 +101,7 @@ function exportReview() {
   link.href = URL.createObjectURL(new Blob([`${JSON.stringify(review(), null, 2)}\n`], { type: "application/json" }));
   link.download = "review.json";
   link.click();
+  unsaved = false;
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the download reads it a little later
 }
 
@@ -110,16 +114,20 @@ function importReview(text) {
     return `This file is no JSON (${error.message}); expected a review.json that this page exported.`;
   }
   const same = found?.format_version === SET.format_version && found.fingerprint === SET.fingerprint;
-  if (!same || found.samples?.length !== SET.samples.length) {
+  if (!same || !Array.isArray(found.samples) || found.samples.length !== SET.samples.length) {
     return "This file is of other questions; expected a review.json that this page exported.";
   }
   const known = [null, ...SET.grades];
-  if (!found.samples.every(({ grade, note }) => known.includes(grade) && typeof note === "string")) {
+  if (!found.samples.every((sample) => known.includes(sample?.grade) && typeof sample.note === "string")) {
     return `This file has a grade that is none of ${SET.grades.join(", ")}; expected what this page exported.`;
   }
+  const { reviewer } = found;
+  if (typeof reviewer !== "string" || !reviewer.trim() || reviewer.length > $("reviewer").maxLength) {
+    return "This file does not say who graded; expected a review.json that this page exported.";
+  }
   const mine = summary().graded;
-  if (mine && !confirm(`Replace the ${mine} grades on this page by those of ${found.reviewer}?`)) return "";
-  state.reviewer = String(found.reviewer);
+  if (mine && !confirm(`Replace the ${mine} grades on this page by those of ${reviewer}?`)) return "";
+  state.reviewer = reviewer.trim();
   state.grades = found.samples.map(({ grade }) => grade);
   state.notes = found.samples.map(({ note }) => note);
   state.order = [...state.grades.keys()].filter((index) => state.grades[index] !== null);

@@ -49,7 +49,7 @@ class Review:
 
     Args:
         reviewer (`str`): The person's name.
-        fingerprint (`str`): Of the drawn questions, [`~mmprolong_hf.review.sample.Sample.fingerprint`].
+        fingerprint (`str`): Of the drawn questions, [`~mmprolong_hf.review.sample.Draw.fingerprint`].
         seed (`int`): Of the draw.
         split (`str`): The questions are of it.
         num_questions (`int`): How many the split has.

@@ -3,12 +3,13 @@
 import base64
 import hashlib
 import json
-import os
+import math
 import shutil
 import time
 from collections import defaultdict
 from dataclasses import dataclass
 from importlib import resources
+from io import BytesIO
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
@@ -17,11 +18,14 @@ from tqdm import tqdm
 
 from mmprolong_hf.images import rgb
 from mmprolong_hf.review.grades import FORMAT_VERSION, GRADES, MAX_NAME
-from mmprolong_hf.review.sample import Sample, draw_sample, open_documents
+from mmprolong_hf.review.sample import Draw, draw_sample, open_documents
 from mmprolong_hf.rows import decode_image
+from mmprolong_hf.synthesis.output_folder import partial_folder
+from mmprolong_hf.synthesis.rejected import RejectedDocument
 
-# Pixels. A page of A4 at 144 dpi is 1,684 high and stays as it is: resampling takes three times as long as all the rest.
-MAX_SIZE = (2400, 1700)
+# Of a page image: of A4, 200 dpi. Most pages stay as they are: resampling takes three times as long as all the rest. An area and no
+# sides, so that a page of 1:20 can be read too.
+MAX_PIXELS = 2400 * 1700
 QUALITY = 60  # letters stay sharp; 85, with which a build stores pages, takes 1.6 times as much room
 SCRIPTS = ("grades.js", "show.js", "actions.js")
 SHOWN = (
@@ -86,7 +90,8 @@ def write_review(
     Write a page on which a person grades questions of a built set, with the pages that each stands on.
 
     Time and memory: those of [`~mmprolong_hf.review.sample.draw_sample`] and [`~mmprolong_hf.review.sample.open_documents`], and
-    about 0.02 s and 0.15 MB for each page image.
+    about 0.02 s and 0.15 MB for each page image. The folder appears when it is complete; what a killed process left beside it is
+    removed by the next call.
 
     Args:
         folder (`Path`): The built set.
@@ -96,7 +101,8 @@ def write_review(
         split (`str`, *optional*, defaults to `"train"`): Which questions.
 
     Raises:
-        ValueError: if the output exists, or as [`~mmprolong_hf.review.sample.draw_sample`].
+        ValueError: if the output exists or cannot be written, a page cannot be read or rendered, or as
+            [`~mmprolong_hf.review.sample.draw_sample`].
     """
     start = time.perf_counter()
     if output.exists():
@@ -104,16 +110,10 @@ def write_review(
             f"{output} exists, expected a new folder: name another one, the grades of this one are of its page"
         )
     sample = draw_sample(folder, num_samples=num_samples, seed=seed, split=split)
-    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
-    (partial / "pages").mkdir(parents=True)
     try:
-        documents = _write_pages(folder, sample, partial / "pages")
-        html = _page(folder.resolve().name, sample, documents)
-        (partial / "index.html").write_text(html, encoding="utf-8")
-        partial.rename(output)
-    except BaseException:
-        shutil.rmtree(partial)
-        raise
+        _write_folder(folder, sample, output)
+    except OSError as error:
+        raise ValueError(f"{output} cannot be written ({error}); make room, or name a folder that can be") from error
     files = [path.stat().st_size for path in output.rglob("*") if path.is_file()]
     drawn, asked = len(sample.questions), num_samples
     seconds = time.perf_counter() - start
@@ -122,7 +122,20 @@ def write_review(
     )
 
 
-def _write_pages(folder: Path, sample: Sample, pages: Path) -> dict[str, dict]:
+def _write_folder(folder: Path, sample: Draw, output: Path) -> None:
+    partial = partial_folder(output)
+    try:
+        (partial / "pages").mkdir()
+        documents = _write_pages(folder, sample, partial / "pages")
+        html = _page(folder.resolve().name, sample, documents)
+        (partial / "index.html").write_text(html, encoding="utf-8")
+        partial.rename(output)
+    except BaseException:
+        shutil.rmtree(partial)
+        raise
+
+
+def _write_pages(folder: Path, sample: Draw, pages: Path) -> dict[str, dict]:
     """Write the images that are shown, each once; of each document its facts, and file, width and height by page."""
     evidence = defaultdict(set)
     for question in sample.questions:
@@ -133,7 +146,9 @@ def _write_pages(folder: Path, sample: Sample, pages: Path) -> dict[str, dict]:
             shown = {}
             for page in sorted(_with_neighbours(evidence[row["doc_id"]], row["num_pages"])):
                 name = f"{number:04d}-{page:04d}.jpg"
-                shown[page] = [name, *_write_image(row["images"][page - 1], pages / name)]
+                data, size = _encode(row, page)
+                (pages / name).write_bytes(data)
+                shown[page] = [name, *size]
             facts = {name: row[name] for name in ("source", "num_pages")}
             documents[row["doc_id"]] = facts | {"pages": shown}
             progress.update()
@@ -144,14 +159,20 @@ def _with_neighbours(pages: set[int], num_pages: int) -> set[int]:
     return {page + step for page in pages for step in (-1, 0, 1) if 1 <= page + step <= num_pages}
 
 
-def _write_image(stored: dict, path: Path) -> tuple[int, int]:
-    image = rgb(decode_image(stored))
-    image.thumbnail(MAX_SIZE, Image.Resampling.LANCZOS)
-    image.save(path, "jpeg", quality=QUALITY, optimize=True)
-    return image.size
+def _encode(row: dict, page: int) -> tuple[bytes, tuple[int, int]]:
+    """A page as JPEG, in memory: Pillow takes no notice when a full disk cuts a file that it writes itself. And its size."""
+    try:
+        image = rgb(decode_image(row["images"][page - 1]))
+    except (ImportError, RejectedDocument, OSError) as error:  # OSError is Pillow's, of an image that is broken
+        raise ValueError(f"page {page} of {row['source']} cannot be opened: {error}") from error
+    if (scale := math.sqrt(MAX_PIXELS / (image.width * image.height))) < 1:
+        size = [max(1, round(scale * side)) for side in image.size]
+        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2)
+    image.save(buffer := BytesIO(), "jpeg", quality=QUALITY, optimize=True)
+    return buffer.getvalue(), image.size
 
 
-def _page(name: str, sample: Sample, documents: dict[str, dict]) -> str:
+def _page(name: str, sample: Draw, documents: dict[str, dict]) -> str:
     """The HTML. Text of documents is in it only as JSON without a "<", which the scripts show as text."""
     part = resources.files(__package__)
     content = {

@@ -29,7 +29,7 @@ DOCUMENT = ("doc_id", "source", "num_pages", "dpi", "engine", "image_format", "i
 
 
 @dataclass(frozen=True)
-class Sample:
+class Draw:
     """
     Questions that were drawn, from [`draw_sample`].
 
@@ -52,7 +52,7 @@ class Sample:
         return hashlib.sha256(json.dumps(graded).encode()).hexdigest()[:16]
 
 
-def draw_sample(folder: Path, *, num_samples: int, seed: int = 0, split: str = "train") -> Sample:
+def draw_sample(folder: Path, *, num_samples: int, seed: int = 0, split: str = "train") -> Draw:
     """
     Draw questions uniformly at random, without replacement.
 
@@ -84,7 +84,7 @@ def draw_sample(folder: Path, *, num_samples: int, seed: int = 0, split: str = "
         table = shards[shard].read_row_group(group)
         questions |= {(shard, group, row): table.slice(row, 1).to_pylist()[0] for row in rows}
     num_questions = sum(shard.metadata.num_rows for shard in shards)
-    return Sample(tuple(questions[tuple(place)] for _, *place in drawn), num_questions, split, seed)
+    return Draw(tuple(questions[tuple(place)] for _, *place in drawn), num_questions, split, seed)
 
 
 def _keys(shards: list[pq.ParquetFile], seed: int) -> Iterator[tuple[bytes, int, int, int]]:
@@ -100,8 +100,8 @@ def open_documents(folder: Path, split: str, doc_ids: Collection[str]) -> Iterat
     """
     Some documents, one at a time, in the order of the files.
 
-    It reads the ids of the whole split, then the row groups with these documents, in memory of some times a row group (of the
-    90 MB that a build writes: 0.7 GB). In the compact form pages are rendered when they are asked for.
+    It reads the ids of the whole split, then the row groups with these documents, in memory of some times a row group (a build's
+    hold 32 MiB, or one document that is larger). In the compact form pages are rendered when they are asked for.
 
     Args:
         folder (`Path`): A built set.

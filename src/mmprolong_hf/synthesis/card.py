@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from html import escape
 from pathlib import Path
 
 import yaml
@@ -148,7 +149,7 @@ def _count(number: int, noun: str) -> str:
 
 def _cell(text: str) -> str:
     """A text that a user wrote, as it stands in one cell of a table."""
-    return text.replace("|", "\\|")
+    return escape(text, quote=False).replace("|", "\\|")
 
 
 def _table(head: tuple[str, str], cells: Mapping[str, int | str]) -> str:

@@ -1,6 +1,7 @@
 """The folder that a build writes: one build at a time, whole or not there, and never over something else."""
 
 import fcntl
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -56,8 +57,9 @@ def partial_folder(output: Path) -> Path:
         output (`Path`): Its place.
     """
     partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
-    for path in output.parent.glob(f".{output.name}.*.partial"):
-        if path == partial or not Path("/proc", path.name.split(".")[-2]).exists():
+    for path in output.parent.glob(f".{glob.escape(output.name)}.*.partial"):
+        process = path.name.removeprefix(f".{output.name}.").removesuffix(".partial")
+        if path == partial or (process.isdigit() and not Path("/proc", process).exists()):
             shutil.rmtree(path)
     partial.mkdir(parents=True)
     return partial

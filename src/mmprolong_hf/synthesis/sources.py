@@ -1,6 +1,8 @@
 """Which PDFs a build starts from, and what is told of them: where they are from and under which licence."""
 
 import json
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,11 +21,12 @@ def find_pdfs(pdfs: str | Path) -> list[dict]:
             (field `path`, and `url` and `license` where they are known). Relative paths are relative to the list.
 
     Returns:
-        `list[dict]`: `source` (its name: relative to the folder, or as listed), `path`, `url` and `license` ("" where not told)
-        of each, sorted by name.
+        `list[dict]`: `source` (its name: relative to the folder; or as listed, but without the folders that lead to all of them where
+        a path is absolute), `path`, `url` and `license` ("" where not told) of each, sorted by name.
 
     Raises:
-        ValueError: if it is neither, holds no PDF, names one twice, or has a line that names none or tells what is no text.
+        ValueError: if it is neither, holds no PDF, names one twice, or has a line that names none, tells what is no text or a url with
+            a password.
     """
     pdfs = Path(pdfs)
     if pdfs.is_dir():
@@ -52,7 +55,16 @@ def _read_list(path: Path) -> list[dict]:
         listed.append({"source": name, "path": str(path.parent / name)} | _told(row, f"{path}, line {number}"))
     if not listed:
         raise ValueError(f"{path} names no PDF, expected at least one path")
-    return listed
+    return _without_home(listed)
+
+
+def _without_home(listed: list[dict]) -> list[dict]:
+    """Names are published, and an absolute path tells of this machine and its users."""
+    if not any(os.path.isabs(item["source"]) for item in listed):
+        return listed
+    paths = [os.path.abspath(item["path"]) for item in listed]
+    top = os.path.commonpath([os.path.dirname(path) for path in paths])
+    return [item | {"source": os.path.relpath(path, top)} for item, path in zip(listed, paths)]
 
 
 def _told(row: dict, where: str) -> dict[str, str]:
@@ -61,6 +73,10 @@ def _told(row: dict, where: str) -> dict[str, str]:
     for field, value in told.items():
         if not isinstance(value, str):
             raise ValueError(f"{where}: the {field} is {value!r}, expected text, or no {field} where it is unknown")
+    if re.match(r"\w+://[^/?#]*@", told["url"]):
+        raise ValueError(
+            f"{where}: the url holds an @ before its path, expected one without a user name or password: it is published"
+        )
     return {field: " ".join(value.split()) for field, value in told.items()}
 
 
