@@ -51,7 +51,7 @@ def test_the_tables_of_a_card_hold_the_same_numbers():
     assert f"| {row['dataset']} | 64K | 4 | 0 | {row['score']:.1f} | {row['low']:.1f} to {row['high']:.1f} |" in text
     assert text.count("\n| ALL | 64K and 128K |") == 2
     assert "Measured with `mmprolong evaluate` (bfloat16)." in text
-    assert text.endswith("\nA note.\n")
+    assert text.endswith("\nA note.\n\n")
 
 
 def test_the_address_of_a_server_stays_private():
