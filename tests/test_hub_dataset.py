@@ -46,8 +46,11 @@ def test_a_plan_names_every_file_and_needs_no_network():
     assert plan.num_bytes == sum(path.stat().st_size for path in plan.files.values())
     assert plan.files["data/train-00000-of-00001.parquet"] == sets().images / "data" / "train-00000-of-00001.parquet"
     assert f"{len(plan.files)} files, {plan.num_bytes:,} bytes, and README.md to me/reports" in str(plan)
-    assert str(plan).endswith(str(plan.card))
-    assert plan.notes == ()
+    assert all(text in str(plan) for text in plan.card.sections.values())
+    (note,) = plan.notes
+    assert str(plan).endswith(f"\nnote: {note}")
+    assert f"{sets().images.parent / '.images.publish'}; delete it" in note
+    assert plan_of().notes == ()
 
 
 def test_without_pages_the_folders_own_form_is_published():
@@ -156,7 +159,7 @@ def test_what_may_not_be_published_is_a_note(tmp_path):
     (folder / "build_report.json").write_text(json.dumps(report))
     (note,) = plan_dataset(folder, "me/reports").notes
     assert note == "the pages of 2 documents are published, and no licence of theirs was told"
-    (note,) = plan_dataset(folder, "me/reports", pages=("references",)).notes
+    note, _ = plan_dataset(folder, "me/reports", pages=("references",)).notes
     assert note.startswith(f"{questions['ocr-full']} answers (ocr-full, ocr-needle) are the text of whole pages")
 
 

@@ -32,7 +32,7 @@ def publish_dataset(
         list[Pages] | None,
         typer.Option(
             help="A config each, the first is the default one: page images; the PDFs themselves; or references, which name the "
-            "PDFs by sha256 and URL and hold nothing of their pages. As in the folder if not given."
+            "PDFs by sha256 and URL and hold nothing of their pages. May be given several times; as in the folder if not given."
         ),
     ] = None,
     pdfs: Annotated[

@@ -74,7 +74,7 @@ def results_text(report: Mapping) -> str:
             lines.append(f"| {name} | {at} | {row['num']} | {failed} | {row['score']:.1f} | {span(row)} |")
         lines.append("")
     skipped = report["num_skipped"]
-    left_out = f", and {skipped} questions that could not be asked are in no mean" if skipped else ""
+    left_out = f"; could not be asked, and are in no mean: {skipped}" if skipped else ""
     lines += [
         f"Scores are from 0 to 100; what failed counts as 0{left_out}.",
         f"Measured with `mmprolong evaluate`{_settings(report)}.",

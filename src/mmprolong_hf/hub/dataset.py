@@ -8,7 +8,7 @@ from pathlib import Path
 from mmprolong_hf.hub.card import Card
 from mmprolong_hf.hub.dataset_card import Config, dataset_card, transcriptions
 from mmprolong_hf.hub.dataset_files import FEATURES, BuiltSet, read_built_set, read_split
-from mmprolong_hf.hub.dataset_pages import FORMS, check_forms, shards_of
+from mmprolong_hf.hub.dataset_pages import FORMS, check_forms, publish_folder, shards_of
 from mmprolong_hf.hub.push import check_repo_id, push
 from mmprolong_hf.hub.pushed import Pushed
 from mmprolong_hf.review.grades import check_review, describe_reviews, read_review
@@ -48,10 +48,13 @@ class DatasetPlan:
         return sum(path.stat().st_size for path in self.files.values())
 
     def __str__(self) -> str:
-        lines = [f"{path.stat().st_size:>14,}  {name}" for name, path in self.files.items()]
-        lines.append(f"{len(self.files)} files, {self.num_bytes:,} bytes, and README.md to {self.repo_id}")
+        features = f"dataset_info: of {len(self.configs)} configs"  # hundreds of lines, for programs
+        top = {name: value for name, value in self.card.metadata.items() if name != "dataset_info"}
+        lines = [str(Card(top, self.card.sections)), f"({features})", ""]
+        lines += [f"{path.stat().st_size:>14,}  {name}" for name, path in self.files.items()]
         lines += [f"config {config.name}: {config.row}" for config in self.configs]
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes), "", str(self.card)])
+        lines.append(f"{len(self.files)} files, {self.num_bytes:,} bytes, and README.md to {self.repo_id}")
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
 def plan_dataset(
@@ -81,7 +84,12 @@ def plan_dataset(
     files = {path: file for config in configs for path, file in config.files.items()}
     files |= {name: folder / name for name in (REPORT, CHART)} | review_files
     card = dataset_card(built, repo_id, configs, names, describe_reviews(read) if read else None)
-    return DatasetPlan(repo_id, configs, files, card, tuple(_notes(built, forms, configs)))
+    notes = _notes(built, forms, configs)
+    if any(form != built.store for form in forms):
+        notes.append(
+            f"rows of forms that {folder} does not hold are in {publish_folder(folder)}; delete it when you like"
+        )
+    return DatasetPlan(repo_id, configs, files, card, tuple(notes))
 
 
 def publish_dataset(

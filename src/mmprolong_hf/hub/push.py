@@ -89,7 +89,6 @@ def push(
         raise ValueError("there is no token for the Hub; set HF_TOKEN to one that may write, or run `hf auth login`")
     if not token.isascii():
         raise ValueError("the token holds letters that no token of the Hub has; set HF_TOKEN as the Hub shows it")
-    local = {path: _Local.of(files[path]) for path in tqdm(sorted(files), desc="checksums", unit="file")}
     api, branch = HfApi(), revision or "main"
     try:
         made = persistently(lambda: api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True))
@@ -98,6 +97,8 @@ def push(
             repo.check_private(private)
         if branch != "main":
             persistently(lambda: api.create_branch(repo.id, branch=branch, repo_type=repo_type, exist_ok=True))
+        # After the Hub has taken the token: this reads every file
+        local = {path: _Local.of(files[path]) for path in tqdm(sorted(files), desc="checksums", unit="file")}
         return repo.synchronize(local, card, owned, message)
     except OfflineModeIsEnabled as error:
         raise ValueError("HF_HUB_OFFLINE is set, and a push needs the Hub; unset it") from error
