@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from trained import copied, linked, runs
 from transformers import AutoModelForImageTextToText
 
-from mmprolong_hf.hub.model import publish_model
+from mmprolong_hf.hub.model import plan_model, publish_model
 
 PUBLISH = """
 import sys
@@ -118,6 +118,19 @@ def test_an_adapter_names_its_base_by_its_id_and_the_users_file_stays(world, hub
     own = json.loads((world / "lora" / "adapter_config.json").read_text())
     assert own["base_model_name_or_path"] == str(runs() / "base")
     assert b"base_model: tester/base" in hub.files("model", "tester/adapter")["README.md"]
+
+
+def test_the_plan_is_what_is_published(world, hub):
+    plan = plan_model(world / "lora", "tester/adapter", base_model="tester/base")
+    published = hub.files("model", "tester/adapter")
+    held = {
+        name: content if isinstance(content, bytes) else content.read_bytes() for name, content in plan.files.items()
+    }
+    assert held == {name: published[name] for name in held}
+    assert set(published) == {*held, "README.md", ".gitattributes"}
+    assert published["README.md"].decode().startswith(str(plan.card).rstrip())
+    size = sum(map(len, held.values()))
+    assert str(plan).endswith(f"\n{len(held)} files, {size:,} bytes, and README.md to tester/adapter")
 
 
 def test_what_cannot_be_read_is_one_line(hub):

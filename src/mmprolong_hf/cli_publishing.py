@@ -15,6 +15,10 @@ Private = Annotated[
 ]
 Revision = Annotated[str | None, typer.Option(help="Branch to push to, made if it does not exist; main if not given.")]
 
+DryRun = Annotated[
+    bool, typer.Option("--dry_run", "--dry-run", help="Show what would be pushed, and the card; push nothing.")
+]
+
 
 class Pages(StrEnum):
     """How the pages of a dataset are published."""
@@ -44,9 +48,7 @@ def publish_dataset(
     ] = None,
     private: Private = None,
     revision: Revision = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry_run", "--dry-run", help="Show what would be pushed, and the card; push nothing.")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """
     Publish a dataset: Parquet, card, figures, all in one commit.
@@ -82,6 +84,7 @@ def publish_model(
     ] = None,
     private: Private = None,
     revision: Revision = None,
+    dry_run: DryRun = False,
 ) -> None:
     """
     Publish a checkpoint or a LoRA adapter: weights, config, processor, card, all in one commit.
@@ -91,6 +94,9 @@ def publish_model(
     from mmprolong_hf.hub import model
 
     options = {"evaluations": tuple(evaluation or ()), "base_model": base_model}
+    if dry_run:
+        typer.echo(str(model.plan_model(folder, repo_id, **options)))
+        return
     typer.echo(str(model.publish_model(folder, repo_id, **options, private=private, revision=revision)))
 
 

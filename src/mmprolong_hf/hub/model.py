@@ -1,16 +1,67 @@
 """A checkpoint or an adapter to the Hub: whole, with nothing but what is needed to use it, and a card that tells what it is."""
 
 import json
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub.utils import HFValidationError, validate_repo_id
 
+from mmprolong_hf.hub.card import Card
 from mmprolong_hf.hub.model_card import published_card
 from mmprolong_hf.hub.model_files import ADAPTER_CONFIG, OWNED, CheckpointFiles, find_checkpoint
 from mmprolong_hf.hub.push import check_repo_id, push
 from mmprolong_hf.hub.pushed import Pushed
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """
+    What a publication would push.
+
+    Args:
+        repo_id (`str`): Where to.
+        files (`Mapping[str, Path | bytes]`): Path in the repository -> file or content, without the README.md.
+        card (`Card`): The README.md.
+        message (`str`): Of the commit.
+        owned (`tuple[str, ...]`): Patterns of files that an earlier push left, as for [`~mmprolong_hf.hub.push.push`].
+    """
+
+    repo_id: str
+    files: Mapping[str, Path | bytes]
+    card: Card
+    message: str
+    owned: tuple[str, ...]
+
+    def __str__(self) -> str:
+        sizes = {name: len(c) if isinstance(c, bytes) else c.stat().st_size for name, c in self.files.items()}
+        lines = [str(self.card), *(f"{size:>14,}  {name}" for name, size in sizes.items())]
+        return "\n".join(
+            [*lines, f"{len(sizes)} files, {sum(sizes.values()):,} bytes, and README.md to {self.repo_id}"]
+        )
+
+
+def plan_model(
+    folder: str | Path, repo_id: str, *, evaluations: Sequence[str | Path] = (), base_model: str | None = None
+) -> ModelPlan:
+    """
+    What [`publish_model`] would push; it needs no network.
+
+    Args:
+        folder, repo_id, evaluations, base_model: As [`publish_model`] takes them.
+
+    Raises:
+        ValueError: as [`publish_model`], but for what the Hub refuses.
+    """
+    check_repo_id(repo_id)
+    checkpoint = find_checkpoint(folder)
+    _check_base(checkpoint, base_model)
+    card = published_card(checkpoint, repo_id, evaluations, base_model)
+    files = {name: checkpoint.folder / name for name in checkpoint.names}
+    if checkpoint.is_adapter:
+        files[ADAPTER_CONFIG] = _with_base(checkpoint, base_model)
+    message = f"{'Adapter' if checkpoint.is_adapter else 'Model'} of step {checkpoint.record['step']}"
+    return ModelPlan(repo_id, files, card, message, () if checkpoint.is_adapter else OWNED)
 
 
 def publish_model(
@@ -38,17 +89,17 @@ def publish_model(
         ValueError: as [`~mmprolong_hf.hub.model_files.find_checkpoint`], [`~mmprolong_hf.hub.model_card.published_card`] and
             [`~mmprolong_hf.hub.push.push`]; when an adapter's base has no Hub id, or two.
     """
-    check_repo_id(repo_id)
-    checkpoint = find_checkpoint(folder)
-    _check_base(checkpoint, base_model)
-    card = published_card(checkpoint, repo_id, evaluations, base_model)
-    files = {name: checkpoint.folder / name for name in checkpoint.names}
-    with tempfile.TemporaryDirectory(prefix="mmprolong-publish-") as temporary:
-        if checkpoint.is_adapter:
-            files[ADAPTER_CONFIG] = _with_base(checkpoint, base_model, Path(temporary))
-        message = f"{'Adapter' if checkpoint.is_adapter else 'Model'} of step {checkpoint.record['step']}"
-        owned = () if checkpoint.is_adapter else OWNED
-        return push(repo_id, "model", files, card, owned=owned, message=message, private=private, revision=revision)
+    plan = plan_model(folder, repo_id, evaluations=evaluations, base_model=base_model)
+    return push(
+        repo_id,
+        "model",
+        plan.files,
+        plan.card,
+        owned=plan.owned,
+        message=plan.message,
+        private=private,
+        revision=revision,
+    )
 
 
 def _check_base(checkpoint: CheckpointFiles, base_model: str | None) -> None:
@@ -68,11 +119,9 @@ def _check_base(checkpoint: CheckpointFiles, base_model: str | None) -> None:
         )
 
 
-def _with_base(checkpoint: CheckpointFiles, base_model: str | None, folder: Path) -> Path:
+def _with_base(checkpoint: CheckpointFiles, base_model: str | None) -> bytes:
     """The adapter's config, naming its base by its Hub id and commit."""
     base = checkpoint.record["base_model"]
     config = json.loads((checkpoint.folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
     config |= {"base_model_name_or_path": base["name"] or base_model, "revision": base["commit"]}
-    path = folder / ADAPTER_CONFIG
-    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    return path
+    return (json.dumps(config, indent=2, sort_keys=True) + "\n").encode()

@@ -55,7 +55,7 @@ def check_repo_id(repo_id: str) -> None:
 def push(
     repo_id: str,
     repo_type: str,
-    files: Mapping[str, Path],
+    files: Mapping[str, Path | bytes],
     card: Card,
     *,
     owned: Sequence[str],
@@ -73,7 +73,7 @@ def push(
     Args:
         repo_id (`str`): "name/repository"; made if it does not exist.
         repo_type (`str`): "model" or "dataset".
-        files (`Mapping[str, Path]`): Path in the repository -> local file, without the README.md.
+        files (`Mapping[str, Path | bytes]`): Path in the repository -> local file or content, without the README.md.
         card (`Card`): The README.md; merged with what a person has edited on the Hub (see [`~mmprolong_hf.hub.card.merge`]).
         owned (`Sequence[str]`): Patterns (`"data/*.parquet"`). Files on the Hub that one matches and that are not among `files` are
             deleted in the same commit.
