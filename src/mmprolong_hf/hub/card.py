@@ -126,25 +126,12 @@ def merge(generated: Card, published: Card, owned: Sequence[str] = ()) -> tuple[
 
     ```
     """
-    now, there = digests(generated), digests(published)
-
-    def merged(kind: str, ours: Mapping, theirs: Mapping) -> dict:
-        result = {}
-        for name, value in theirs.items():
-            key = f"{kind} {name or TOP}"
-            untouched = there[key] == published.record.get(key)
-            if name in ours:
-                result[name] = ours[name] if untouched else value
-            elif not untouched:
-                result[name] = value
-        return _add_new(result, ours, {name for name in ours if f"{kind} {name or TOP}" in published.record})
-
+    now = digests(generated)
+    # what stands before the first heading is there only if it says something
+    sections = {name: text for name, text in published.sections.items() if name or text.strip()}
     card = Card(
-        merged("metadata", generated.metadata, published.metadata),
-        # what stands before the first heading is there only if it says something
-        merged(
-            "section", generated.sections, {k: text for k, text in published.sections.items() if k or text.strip()}
-        ),
+        _merge_parts("metadata", generated.metadata, published.metadata, published),
+        _merge_parts("section", generated.sections, sections, published),
         now,
     )
     configs = _merge_configs(generated.metadata, published.metadata, owned)
@@ -156,6 +143,19 @@ def merge(generated: Card, published: Card, owned: Sequence[str] = ()) -> tuple[
         if after.get(name) != now[name] and name not in {f"metadata {each}" for each in _BY_CONFIG}
     ]
     return card, tuple(kept)
+
+
+def _merge_parts(kind: str, ours: Mapping, theirs: Mapping, published: Card) -> dict:
+    """The metadata, or the sections: in the order that they have on the Hub."""
+    there, result = digests(published), {}
+    for name, value in theirs.items():
+        key = f"{kind} {name or TOP}"
+        untouched = there[key] == published.record.get(key)
+        if name in ours:
+            result[name] = ours[name] if untouched else value
+        elif not untouched:
+            result[name] = value
+    return _add_new(result, ours, {name for name in ours if f"{kind} {name or TOP}" in published.record})
 
 
 def _add_new(result: dict, ours: Mapping, known: set[str]) -> dict:

@@ -25,14 +25,8 @@ from .report import BuildReport
 from .sources import TOLD, find_pdfs
 from .stages import BuildSettings, ScanSettings, build_shard, scan_shard
 
-VERSIONS = (
-    "mmprolong_hf",
-    *LIBRARIES,
-    "pillow",
-    "datatrove",
-    "datasets",
-    "pyarrow",
-)  # of what reads, renders and writes
+# Of what reads, renders and writes
+VERSIONS = ("mmprolong_hf", *LIBRARIES, "pillow", "datatrove", "datasets", "pyarrow")
 
 
 def build_dataset(plan: BuildPlan, *, export: str | Path | None = None) -> BuildReport:
