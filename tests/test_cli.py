@@ -23,7 +23,10 @@ def test_the_commands_in_the_order_of_the_help():
         "doctor",
         "needle",
         "evaluate",
+        "review",
+        "restore",
         "demo",
+        "publish",  # a group of two, which typer lists behind the commands
     ]
 
 
