@@ -103,12 +103,27 @@ def test_another_folder_is_not_touched(published, tmp_path):
         restore_dataset(published, sets().pdfs, tmp_path / "file")
     restore_dataset(published, sets().pdfs, tmp_path / "set")
     (tmp_path / "set" / "data" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ValueError, match=r"not of an earlier restored set \(data/thesis\.txt\); name a new"):
+    with pytest.raises(ValueError, match=r"this command has not written \(data/thesis\.txt\); name a new"):
         restore_dataset(published, sets().pdfs, tmp_path / "set")
     built = shutil.copytree(sets().pdf, tmp_path / "built")
-    with pytest.raises(ValueError, match=r"not of an earlier restored set \(README\.md"):
+    with pytest.raises(ValueError, match=r"this command has not written \(README\.md"):
         restore_dataset(published, sets().pdfs, built)
     assert documents(built) == documents(sets().pdf)
+
+
+def test_an_earlier_set_outlives_a_kill_between_its_two_names(published, tmp_path):
+    restore_dataset(published, sets().pdfs, tmp_path / "set")
+    before = documents(tmp_path / "set")
+    (tmp_path / "set").rename(tmp_path / ".set.earlier")
+    with pytest.raises(ValueError, match="is no folder"):
+        restore_dataset("me/nowhere", sets().pdfs, tmp_path / "set")
+    assert documents(tmp_path / "set") == before
+
+
+def test_the_folder_of_the_pdfs_is_no_output(published, tmp_path):
+    pdfs = shutil.copytree(sets().pdfs, tmp_path / "pdfs")
+    with pytest.raises(ValueError, match="holds the PDFs themselves"):
+        restore_dataset(published, pdfs, pdfs)
 
 
 def test_neither_pymupdf_nor_torch_is_needed(published, tmp_path, environment):

@@ -29,13 +29,13 @@ def test_an_earlier_build_may_be_replaced(place):
 def test_one_file_too_many_and_it_may_not(place, name):
     (place / "set" / name).parent.mkdir(exist_ok=True)
     (place / "set" / name).write_text("mine")
-    with pytest.raises(ValueError, match=rf"not of an earlier build \({name}\); name a new or empty folder"):
+    with pytest.raises(ValueError, match=rf"this command has not written \({name}\); name a new or empty folder"):
         check_output(place / "pdfs", place / "set")
 
 
 def test_a_build_without_its_report_is_something_else(place):
     (place / "set" / REPORT).unlink()
-    with pytest.raises(ValueError, match="not of an earlier build"):
+    with pytest.raises(ValueError, match="this command has not written"):
         check_output(place / "pdfs", place / "set")
 
 

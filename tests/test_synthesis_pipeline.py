@@ -317,13 +317,13 @@ def test_all_rejected_lists_the_reasons(tmp_path):
 
 def test_a_folder_of_something_else_is_not_touched(tmp_path, folder):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(ValueError, match="holds something that is not of an earlier build"):
+    with pytest.raises(ValueError, match="holds something that this command has not written"):
         build(folder, tmp_path)
     assert (tmp_path / "thesis.txt").exists()
     output = tmp_path.parent / f"{tmp_path.name}-set"
     build(folder, output)
     (output / "data" / "thesis.txt").write_text("more years of work")
-    with pytest.raises(ValueError, match=r"not of an earlier build \(data/thesis.txt\)"):
+    with pytest.raises(ValueError, match=r"this command has not written \(data/thesis.txt\)"):
         build(folder, output)
     assert (output / "data" / "thesis.txt").exists()
 
@@ -335,7 +335,7 @@ def test_the_pdfs_themselves_and_notes_beside_a_build_survive_a_rebuild(tmp_path
     (output / "pdfs" / "mine.pdf").write_bytes((folder / "report1.pdf").read_bytes())
     with pytest.raises(ValueError, match="holds the PDFs themselves"):
         build(output / "pdfs", output)
-    with pytest.raises(ValueError, match=r"not of an earlier build \(pdfs/mine\.pdf\)"):
+    with pytest.raises(ValueError, match=r"this command has not written \(pdfs/mine\.pdf\)"):
         build(folder, output)
     assert (output / "pdfs" / "mine.pdf").exists()
 

@@ -1,7 +1,6 @@
 """The forms in which a set's pages are published, and the rows of a form that the folder does not hold."""
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +11,7 @@ from tqdm.auto import tqdm
 
 from mmprolong_hf.hub.dataset_documents import find_documents
 from mmprolong_hf.hub.dataset_files import BuiltSet
-from mmprolong_hf.synthesis.output import CONFIGS, ShardWriter
+from mmprolong_hf.synthesis.output import CONFIGS, ShardWriter, rows_of
 from mmprolong_hf.synthesis.output_folder import one_build, partial_folder
 from mmprolong_hf.synthesis.plan import fingerprint
 from mmprolong_hf.synthesis.render import PdfPages
@@ -122,23 +121,17 @@ def _unit(work: Path, form: str, shard: Path) -> Path:
 def _write_units(todo: dict[Path, Path], form: str, files: dict[str, Path]) -> None:
     total = sum(pq.read_metadata(shard).num_rows for shard in todo)
     schema = DOCUMENT_FEATURES.arrow_schema
+    # Of a reference nothing of the pages is read
+    left_out = ("images", "pdf") if form == "references" else ()
+    columns = [name for name in DOCUMENT_FEATURES if name not in left_out]
     with tqdm(total=total, desc=f"write {form}", unit="document", delay=2) as bar:
         for shard, unit in todo.items():
             partial = partial_folder(unit)
             with ShardWriter(partial, shard.name.partition("-")[0], schema) as writer:
-                for row in _rows(shard, form):
+                for row in rows_of(shard, columns):
                     writer.write(pa.Table.from_pylist([_converted(row, form, files)], schema=schema))
                     bar.update()
             partial.rename(unit)
-
-
-def _rows(shard: Path, form: str) -> Iterator[dict]:
-    """Of a reference nothing of the pages is read."""
-    left_out = ("images", "pdf") if form == "references" else ()
-    columns = [name for name in DOCUMENT_FEATURES if name not in left_out]
-    with pq.ParquetFile(shard) as file:
-        for batch in file.iter_batches(batch_size=1, columns=columns):
-            yield from batch.to_pylist()
 
 
 def _converted(row: dict, form: str, files: dict[str, Path]) -> dict:

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 
@@ -19,8 +18,8 @@ from mmprolong_hf.hub.dataset_documents import find_documents
 from mmprolong_hf.hub.dataset_files import read_splits
 from mmprolong_hf.hub.dataset_pages import FORMS
 from mmprolong_hf.hub.loading import from_hub
-from mmprolong_hf.synthesis.output import CONFIGS, write_documents
-from mmprolong_hf.synthesis.output_folder import FILES, PARTS, REPORT, partial_folder, replace_earlier
+from mmprolong_hf.synthesis.output import CONFIGS, rows_of, write_documents
+from mmprolong_hf.synthesis.output_folder import REPORT, check_output, partial_folder, replace_earlier
 from mmprolong_hf.synthesis.plan import fingerprint
 from mmprolong_hf.synthesis.publish import CHART
 from mmprolong_hf.synthesis.schema import DOCUMENT_FEATURES
@@ -77,7 +76,7 @@ def restore_dataset(source: str | Path, pdfs: Path, output: Path, *, revision: s
 
     Raises:
         ValueError: when the source holds no references or cannot be had, none of its PDFs is found, or the output folder holds
-            something else.
+            the PDFs or something else.
 
     Example:
 
@@ -85,10 +84,10 @@ def restore_dataset(source: str | Path, pdfs: Path, output: Path, *, revision: s
     print(restore_dataset("me/reports", Path("pdfs"), Path("sets/reports")))
     ```
     """
-    folder, output = _fetch(source, revision), Path(output).resolve()
-    _check_output(output)
+    output = check_output(Path(pdfs), Path(output), MISSING)
+    folder = _fetch(source, revision)
     shards = {split: files.paths for split, files in read_splits(folder / REFERENCES, DOCUMENT_FEATURES).items()}
-    rows = [row for paths in shards.values() for row in _rows(paths, TOLD)]
+    rows = [row for paths in shards.values() for path in paths for row in rows_of(path, TOLD)]
     found = find_documents(pdfs, {row["doc_id"]: row["source"] for row in rows})
     if not found:
         raise ValueError(
@@ -131,32 +130,9 @@ def _fetch(source: str | Path, revision: str | None) -> Path:
     return folder
 
 
-def _check_output(output: Path) -> None:
-    """Like `check_output` of a build, but for what a restored set holds."""
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"{output} is a file, expected a folder to write")
-    found = [p.relative_to(output).as_posix() for p in output.rglob("*") if not p.is_dir()] if output.exists() else []
-    ours = FILES | {MISSING}
-    foreign = [
-        name for name in found if name not in ours and not (name.split("/")[0] in PARTS and name.endswith(".parquet"))
-    ]
-    if found and (foreign or MISSING not in found):
-        raise ValueError(
-            f"{output} holds something that is not of an earlier restored set ({', '.join(sorted(foreign or found)[:3])}); name a new "
-            "or empty folder"
-        )
-
-
-def _rows(paths: tuple[Path, ...], columns: list[str] | None = None) -> Iterator[dict]:
-    for path in paths:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1, columns=columns):
-                yield from batch.to_pylist()
-
-
 def _filled(paths: tuple[Path, ...], found: dict[str, Path], tasks: Counter) -> Iterator[pa.Table]:
     """Rows with their PDFs, one at a time; counts their questions."""
-    for row in _rows(paths):
+    for row in (row for path in paths for row in rows_of(path)):
         if row["doc_id"] in found:
             row["pdf"] = found[row["doc_id"]].read_bytes()
             tasks.update(question["task"] for question in row["questions"])

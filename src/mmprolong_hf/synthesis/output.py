@@ -145,7 +145,19 @@ def read_rows(folder: str | Path, split: str, *, part: str = "data") -> Iterator
         part (`str`, *optional*, defaults to `"data"`): `"data"` for documents, `"questions"` for questions alone.
     """
     for path in sorted(Path(folder, part).glob(f"{split}-*.parquet")):
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=1):
+        yield from rows_of(path)
+
+
+def rows_of(path: Path, columns: list[str] | None = None) -> Iterator[dict]:
+    """
+    Rows of one shard, one at a time.
+
+    Args:
+        path (`Path`): The file.
+        columns (`list[str]`, *optional*): All if not given; of the others nothing is read.
+    """
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=1, columns=columns):
             yield from batch.to_pylist()
 
 

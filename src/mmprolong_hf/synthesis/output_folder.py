@@ -17,19 +17,20 @@ FILES = {"README.md", REPORT, CHART}
 PARTS = set(CONFIGS)
 
 
-def check_output(pdfs: Path, output: Path) -> Path:
+def check_output(pdfs: Path, output: Path, marker: str = REPORT) -> Path:
     """
     Refuse to write where something else is.
 
     Args:
         pdfs (`Path`): The PDFs' folder.
         output (`Path`): The folder to write.
+        marker (`str`, *optional*): The file that tells the folders of a command from those of others; a build's if not given.
 
     Returns:
-        `Path`: That folder, resolved. An earlier build that a killed process left under another name has its name again.
+        `Path`: That folder, resolved. An earlier one that a killed process left under another name has its name again.
 
     Raises:
-        ValueError: if it holds the PDFs, is a file, or holds anything that no build writes.
+        ValueError: if it holds the PDFs, is a file, or holds anything that the command does not write.
     """
     output, pdfs = output.resolve(), pdfs.resolve()
     if output == pdfs or output in pdfs.parents:
@@ -40,11 +41,14 @@ def check_output(pdfs: Path, output: Path) -> Path:
     if earlier.exists() and not output.exists():  # killed between two names
         earlier.rename(output)
     found = [p.relative_to(output).as_posix() for p in output.rglob("*") if not p.is_dir()] if output.exists() else []
-    foreign = sorted(name for name in found if name not in FILES and name.split("/")[0] not in PARTS | {REPORT})
+    foreign = sorted(
+        name for name in found if name not in FILES | {marker} and name.split("/")[0] not in PARTS | {REPORT}
+    )
     foreign += sorted(name for name in found if name.split("/")[0] in PARTS and not name.endswith(".parquet"))
-    if found and (foreign or REPORT not in found):
+    if found and (foreign or marker not in found):
         raise ValueError(
-            f"{output} holds something that is not of an earlier build ({', '.join(foreign[:3])}); name a new or empty folder"
+            f"{output} holds something that this command has not written ({', '.join((foreign or sorted(found))[:3])}); name a new or "
+            "empty folder"
         )
     return output
 
